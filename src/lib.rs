@@ -1,0 +1,8 @@
+//! abscope: IBSI radiomics of lesions on CT, linear signatures, and how a patient's lesions differ.
+
+pub mod error;
+pub mod geometry;
+pub mod mask;
+pub mod volume;
+
+pub use error::{Error, Result};

@@ -1,0 +1,3 @@
+//! The `abscope` command line.
+
+fn main() {}
