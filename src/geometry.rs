@@ -84,7 +84,8 @@ impl Geometry {
         let mut worst_voxels = 0.0f64;
         let mut worst_mm = 0.0f64;
         for bits in 0..8 {
-            let at: Vec3 = std::array::from_fn(|a| if bits >> a & 1 == 1 { corner[a] } else { 0.0 });
+            let at: Vec3 =
+                std::array::from_fn(|a| if bits >> a & 1 == 1 { corner[a] } else { 0.0 });
             let mine = self.voxel_to_world(at);
             let theirs = other.voxel_to_world(at);
             let as_voxel = self.world_to_voxel(theirs);
@@ -134,7 +135,11 @@ impl std::fmt::Display for GeometryDifference {
         let differs = |a: Vec3, b: Vec3| (0..3).any(|i| (a[i] - b[i]).abs() > 1e-4);
         let show = |v: Vec3| format!("({:.4}, {:.4}, {:.4})", v[0], v[1], v[2]);
         if differs(self.spacing.0, self.spacing.1) {
-            parts.push(format!("spacing {} against {} mm", show(self.spacing.0), show(self.spacing.1)));
+            parts.push(format!(
+                "spacing {} against {} mm",
+                show(self.spacing.0),
+                show(self.spacing.1)
+            ));
         }
         if differs(self.origin.0, self.origin.1) {
             parts.push(format!(

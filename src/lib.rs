@@ -1,8 +1,10 @@
 //! abscope: IBSI radiomics of lesions on CT, linear signatures, and how a patient's lesions differ.
 
 pub mod error;
+pub mod features;
 pub mod geometry;
 pub mod mask;
+pub mod preprocess;
 pub mod volume;
 
 pub use error::{Error, Result};

@@ -95,8 +95,7 @@ impl Mask {
                 count += 1.0;
             }
         }
-        self.grid.voxel_to_world(std::array::from_fn(|a| {
-            sum[a] / count + self.bounds.min[a] as f64
-        }))
+        self.grid
+            .voxel_to_world(std::array::from_fn(|a| sum[a] / count + self.bounds.min[a] as f64))
     }
 }

@@ -1,0 +1,14 @@
+//! The features of the Image Biomarker Standardisation Initiative (IBSI), one module per family.
+//!
+//! Every family is a function from a prepared region to [`FeatureValues`]; it reads no file and
+//! knows no settings but its own parameters.
+
+pub mod family;
+pub mod parameters;
+pub mod table;
+pub mod value;
+
+pub use family::{Aggregation, Family};
+pub use parameters::Parameters;
+pub use table::{FEATURES, Feature};
+pub use value::{FeatureValues, Missing, Value};

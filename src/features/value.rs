@@ -1,0 +1,66 @@
+//! A feature's value, or why there is none.
+
+use serde::Serialize;
+
+/// A finite value, or the reason for its absence.
+pub type Value = Result<f64, Missing>;
+
+/// Values of one family for one region, each under its feature's id, in the table's order.
+pub type FeatureValues = Vec<(&'static str, Value)>;
+
+/// Why a value cannot be computed. Written out next to the empty cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Missing {
+    /// The region holds no voxel after re-segmentation.
+    EmptyRegion,
+    /// All voxels have one intensity or grey level, and the definition divides by their spread.
+    FlatRegion,
+    /// The definition divides by a mean, sum or other quantity that is zero here.
+    ZeroDenominator,
+    /// Too few voxels (one voxel, a line, a plane) for the shape the definition needs.
+    TooFewVoxels,
+    /// No voxel has a neighbour inside the region at the distance asked for.
+    NoNeighbours,
+    /// Discretisation would need more than 65,535 grey levels.
+    TooManyLevels,
+    /// Grey levels below 1: an image without discretisation must hold whole numbers from 1.
+    LevelsBelowOne,
+    /// The result exceeds the range of a 64-bit number.
+    NotFinite,
+}
+
+impl Missing {
+    /// One sentence for tables, reports and messages.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::EmptyRegion => "the region has no voxel left after re-segmentation",
+            Self::FlatRegion => "all voxels have the same value",
+            Self::ZeroDenominator => "the definition divides by a quantity that is zero here",
+            Self::TooFewVoxels => "the region has too few voxels for this definition",
+            Self::NoNeighbours => "no voxel has a neighbour inside the region",
+            Self::TooManyLevels => "more than 65,535 grey levels; widen the bins",
+            Self::LevelsBelowOne => {
+                "without discretisation, intensities must be whole numbers from 1"
+            }
+            Self::NotFinite => "the result is not a finite number",
+        }
+    }
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.explanation())
+    }
+}
+
+/// `numerator / denominator`, missing where the denominator is zero.
+pub fn ratio(numerator: f64, denominator: f64) -> Value {
+    if denominator == 0.0 { Err(Missing::ZeroDenominator) } else { finite(numerator / denominator) }
+}
+
+/// A value that is missing where it is not finite.
+pub fn finite(value: f64) -> Value {
+    if value.is_finite() { Ok(value) } else { Err(Missing::NotFinite) }
+}

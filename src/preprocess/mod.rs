@@ -1,0 +1,3 @@
+//! From an image and a mask to a region ready for features.
+
+pub mod roi;
