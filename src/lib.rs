@@ -4,7 +4,10 @@ pub mod error;
 pub mod features;
 pub mod geometry;
 pub mod mask;
+pub mod plan;
 pub mod preprocess;
+pub mod row;
+pub mod settings;
 pub mod volume;
 
 pub use error::{Error, Result};

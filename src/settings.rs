@@ -1,0 +1,172 @@
+//! What the user wrote: extraction settings as TOML. An unknown key is an error.
+//!
+//! Every key may be left out; [`crate::plan::Plan`] fills in the defaults. `abscope settings show`
+//! prints the resolved plan, which is itself a settings file.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::features::family::{Aggregation, Family};
+use crate::features::parameters::{IvhDiscretisation, TextureParameters};
+
+/// Extraction settings as written, sections and keys optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Resampling of image and mask.
+    pub resampling: ResamplingSettings,
+    /// Which voxels of the resampled mask take part in intensity features.
+    pub resegmentation: Option<ResegmentationSettings>,
+    /// Grey levels for histogram and textures.
+    pub discretisation: Option<Discretisation>,
+    /// Grey levels of filter responses.
+    pub filtered_discretisation: Option<Discretisation>,
+    /// Levels of the intensity-volume histogram.
+    pub intensity_volume_histogram: Option<IvhDiscretisation>,
+    /// Parameters of the texture matrices.
+    pub texture: TextureParameters,
+    /// Regions to describe.
+    pub regions: RegionSettings,
+    /// Families and aggregations to compute.
+    pub features: FeatureSelection,
+}
+
+/// Resampling (IBSI manual, 2.4).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResamplingSettings {
+    /// `"none"`, or the new spacing: three numbers (x, y, z), or two (x, y) to keep the slices. mm.
+    pub spacing_mm: Option<SpacingSetting>,
+    /// Interpolation of the image.
+    pub interpolation: Option<Interpolation>,
+    /// Interpolation of the mask.
+    pub mask_interpolation: Option<Interpolation>,
+    /// A resampled mask voxel at or above this fraction belongs to the region.
+    pub mask_threshold: Option<f64>,
+    /// Rounding of interpolated intensities.
+    pub rounding: Option<Rounding>,
+}
+
+/// The word `"none"` or a spacing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SpacingSetting {
+    /// `"none"`: keep the image's own grid.
+    Word(String),
+    /// New spacing in mm.
+    Spacing(Vec<f64>),
+}
+
+/// How values between voxels are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// The nearest voxel.
+    Nearest,
+    /// Linear along each axis.
+    Trilinear,
+    /// Cubic B-spline with prefilter.
+    TricubicSpline,
+}
+
+/// Rounding of interpolated intensities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    /// To the nearest whole number, as CT numbers are.
+    NearestInteger,
+    /// As interpolated.
+    None,
+}
+
+/// Re-segmentation (IBSI manual, 2.6). Without this section the range is -1000 to 400 HU.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResegmentationSettings {
+    /// Intensities to keep, both bounds included, in HU.
+    pub range_hu: Option<[f64; 2]>,
+    /// Keep mean ± this many (population) standard deviations of the morphological mask.
+    pub outlier_sigma: Option<f64>,
+}
+
+/// How intensities become grey levels (IBSI manual, 2.7).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Discretisation {
+    /// Intensities are grey levels already: whole numbers from 1.
+    None,
+    /// Bins of fixed width.
+    FixedBinSize {
+        /// Bin width, HU (or units of the response).
+        width: f64,
+        /// Lower edge of the first bin; the lower bound of the re-segmentation range where not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first_edge: Option<f64>,
+    },
+    /// A fixed number of bins between the region's minimum and maximum.
+    FixedBinNumber {
+        /// Number of bins.
+        bins: u32,
+    },
+}
+
+/// Regions to describe: the lesion, and optionally a ring around it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegionSettings {
+    /// Whether the lesion itself is described.
+    pub tumour: bool,
+    /// A shell around the lesion.
+    pub ring: Option<Ring>,
+}
+
+impl Default for RegionSettings {
+    fn default() -> Self {
+        Self { tumour: true, ring: None }
+    }
+}
+
+/// A shell around a lesion, without the voxels of other lesions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ring {
+    /// Voxels whose centre is farther than this from the nearest voxel centre of the lesion, mm.
+    pub inner_mm: f64,
+    /// And at most this far, mm.
+    pub outer_mm: f64,
+    /// Only voxels with intensities in this range, both bounds included, HU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_hu: Option<[f64; 2]>,
+}
+
+/// What to compute. It changes which values are there, never a value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeatureSelection {
+    /// Families; all where not given.
+    pub families: Option<Vec<Family>>,
+    /// Aggregations of the texture families; 3D merged and 3D where not given.
+    pub aggregations: Option<Vec<Aggregation>>,
+}
+
+impl Settings {
+    /// Reads settings from a TOML file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not TOML, or holds an unknown key or a wrong type (with its line).
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        Self::parse(&text).map_err(|problem| Error::bad_data(path, problem))
+    }
+
+    /// Parses settings from TOML text.
+    ///
+    /// # Errors
+    /// What is wrong and where, without a file name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text)
+            .map_err(|e| format!("not valid settings: {}", e.to_string().trim_end()))
+    }
+}
