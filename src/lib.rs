@@ -4,10 +4,12 @@ pub mod error;
 pub mod features;
 pub mod geometry;
 pub mod mask;
+pub mod patient;
 pub mod plan;
 pub mod preprocess;
 pub mod row;
 pub mod settings;
+pub mod signature;
 pub mod volume;
 
 pub use error::{Error, Result};

@@ -1,0 +1,834 @@
+//! The signature file `abscope.signature/1`.
+//!
+//! A file holds everything that is needed to score one new lesion and to judge the score, so that a
+//! score never depends on the company a lesion keeps: the extraction settings with their hash, one
+//! term per feature with its own centre and scale, covariates with their policies, cut-offs with
+//! their provenance, the reference distribution, and bootstrap draws of the coefficients. Unknown
+//! keys are refused.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::features::family::{Aggregation, Family};
+use crate::plan::{Plan, hex};
+use crate::row::{Column, Region};
+use crate::settings::Settings;
+
+/// The schema this version reads and writes.
+pub const SCHEMA: &str = "abscope.signature/1";
+
+/// A trained linear signature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Identifier, such as `demo-simulated-infiltration`.
+    pub id: String,
+    /// Version of the signature, `major.minor.patch`.
+    pub version: String,
+    /// One line for headings.
+    pub title: String,
+    /// What was modelled.
+    pub kind: Kind,
+    /// How the linear predictor becomes the response; it must be the kind's own.
+    pub link: Link,
+    /// Intercept of the linear predictor; 0 for Cox models, which have none.
+    pub intercept: f64,
+    /// What a higher score means, in words that complete "a higher score means …".
+    pub higher_means: String,
+    /// Unit of the response: `arbitrary`, `probability`, `relative hazard`.
+    pub units: String,
+    /// Binomial models: the class whose probability the response is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive_class: Option<String>,
+    /// How the features are extracted.
+    pub extraction: Extraction,
+    /// The image terms, one per feature.
+    #[serde(rename = "term")]
+    pub terms: Vec<Term>,
+    /// Terms that do not come from the image.
+    #[serde(default, rename = "covariate", skip_serializing_if = "Vec::is_empty")]
+    pub covariates: Vec<Covariate>,
+    /// Cut-offs, the one that classes are reported by first.
+    #[serde(default, rename = "cutoff", skip_serializing_if = "Vec::is_empty")]
+    pub cutoffs: Vec<Cutoff>,
+    /// How far a score can be trusted, by volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reliability: Option<Reliability>,
+    /// Scores of a reference cohort.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// Harmonisation of features between scanners or centres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Combat>,
+    /// Present where centre and scale come from another cohort than the coefficients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// The training cohort and procedure.
+    pub training: Training,
+    /// Performance, one entry per cohort and metric.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evaluation: Vec<Evaluation>,
+    /// The model card.
+    pub card: Card,
+    /// Bootstrap draws of the coefficients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Bootstrap>,
+}
+
+/// What was modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A continuous outcome by linear regression.
+    Gaussian,
+    /// A binary outcome by logistic regression.
+    Binomial,
+    /// A time to event by proportional hazards.
+    Cox,
+}
+
+/// How the linear predictor `eta` becomes the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Link {
+    /// The response is `eta`.
+    Identity,
+    /// The response is the probability `1 / (1 + exp(-eta))`.
+    Logit,
+    /// The response is the hazard relative to a lesion with `eta` 0, `exp(eta)`.
+    Log,
+}
+
+impl Kind {
+    /// The canonical link of this kind.
+    pub fn link(self) -> Link {
+        match self {
+            Self::Gaussian => Link::Identity,
+            Self::Binomial => Link::Logit,
+            Self::Cox => Link::Log,
+        }
+    }
+
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gaussian => "gaussian",
+            Self::Binomial => "binomial",
+            Self::Cox => "cox",
+        }
+    }
+}
+
+impl Link {
+    /// The response of a linear predictor.
+    pub fn response(self, eta: f64) -> f64 {
+        match self {
+            Self::Identity => eta,
+            // The branch keeps `exp` from overflowing, and with it the last digits.
+            Self::Logit if eta >= 0.0 => 1.0 / (1.0 + (-eta).exp()),
+            Self::Logit => eta.exp() / (1.0 + eta.exp()),
+            Self::Log => eta.exp(),
+        }
+    }
+
+    /// The linear predictor of a response; `None` outside the link's range.
+    pub fn linear_predictor(self, response: f64) -> Option<f64> {
+        let eta = match self {
+            Self::Identity => response,
+            Self::Logit => (response / (1.0 - response)).ln(),
+            Self::Log => response.ln(),
+        };
+        eta.is_finite().then_some(eta)
+    }
+}
+
+/// How the features are extracted: by abscope with these settings, or by another engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extraction {
+    /// SHA-256 of the resolved settings ([`Plan::hash`]); recomputed on load, and compared with the
+    /// hash that came with the feature values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// The whole settings. Absent for a foreign model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+    /// The engine whose columns the terms name. Absent for abscope's own features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<Foreign>,
+}
+
+/// Another engine. Such a model scores only tables that hold the same columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Foreign {
+    /// Name of the engine, such as `PyRadiomics`.
+    pub engine: String,
+    /// Its version, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its settings in words, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
+}
+
+impl Extraction {
+    /// Extraction by abscope with the settings of `plan`.
+    pub fn of(plan: &Plan) -> Self {
+        let settings = Settings::parse(&plan.to_toml()).expect("a plan is a settings file");
+        Self { hash: Some(plan.hash()), settings: Some(settings), foreign: None }
+    }
+
+    /// Extraction by another engine.
+    pub fn foreign(engine: impl Into<String>) -> Self {
+        let foreign = Foreign { engine: engine.into(), version: None, settings: None };
+        Self { hash: None, settings: None, foreign: Some(foreign) }
+    }
+}
+
+/// One feature of the linear predictor: `coefficient * (transform(x) - centre) / scale`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Term {
+    /// Coefficient of the standardised feature.
+    pub coefficient: f64,
+    /// Mean of the transformed feature in training. A model without it cannot score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub centre: Option<f64>,
+    /// Standard deviation of the transformed feature in training, above 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// Share of bootstrap resamples in which training selected this feature, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection_frequency: Option<f64>,
+    /// A foreign model's column. Exactly one of `column` and `feature` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// The feature, for abscope's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<FeatureReference>,
+    /// Applied before centre and scale.
+    #[serde(default, skip_serializing_if = "Transform::is_none")]
+    pub transform: Transform,
+    /// Untransformed values seen in training, for the out-of-domain check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_quantiles: Option<TrainingQuantiles>,
+}
+
+/// A feature of abscope by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureReference {
+    /// `tumour` or `ring`.
+    pub region: Region,
+    /// Name of the filter in the settings; `original` for the image itself.
+    pub filter: String,
+    /// IBSI's tag, such as `cm_joint_entr`.
+    pub id: String,
+    /// IBSI's four-letter code, such as `TU9B`; it must be the tag's own.
+    pub ibsi: String,
+    /// How matrices are aggregated; `none` for families without matrices.
+    pub aggregation: Aggregation,
+}
+
+/// A monotone transformation of a feature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Transform {
+    /// The value itself.
+    #[default]
+    None,
+    /// `ln(1 + x)`, for values above -1.
+    Log1p,
+    /// Yeo and Johnson's power transformation (Biometrika 2000, doi:10.1093/biomet/87.4.954).
+    YeoJohnson {
+        /// The power.
+        lambda: f64,
+    },
+}
+
+impl Transform {
+    /// Whether values are left as they are.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// The transformed value; not finite outside the transformation's domain.
+    pub fn apply(self, x: f64) -> f64 {
+        match self {
+            Self::None => x,
+            Self::Log1p => x.ln_1p(),
+            Self::YeoJohnson { lambda } if x >= 0.0 => {
+                if lambda == 0.0 {
+                    x.ln_1p()
+                } else {
+                    ((x + 1.0).powf(lambda) - 1.0) / lambda
+                }
+            }
+            Self::YeoJohnson { lambda } => {
+                if lambda == 2.0 {
+                    -(-x).ln_1p()
+                } else {
+                    -((1.0 - x).powf(2.0 - lambda) - 1.0) / (2.0 - lambda)
+                }
+            }
+        }
+    }
+}
+
+/// Five quantiles of a feature in training, untransformed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingQuantiles {
+    /// Lowest value.
+    pub min: f64,
+    /// 1 % quantile.
+    pub q01: f64,
+    /// Median.
+    pub q50: f64,
+    /// 99 % quantile.
+    pub q99: f64,
+    /// Highest value.
+    pub max: f64,
+}
+
+/// What to do with a covariate that is missing, or a level that training did not see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Give no score.
+    Refuse,
+    /// Take the reference level (or the centre): no contribution, with a note.
+    Reference,
+    /// The same, with a warning at the top of the report.
+    Warn,
+}
+
+/// A term that does not come from the image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Covariate {
+    /// A category, one coefficient per level on the plain 0/1 indicator.
+    OneHot {
+        /// `site`, the lesion's organ or region of the body.
+        name: String,
+        /// The level whose coefficient is 0.
+        reference: String,
+        /// No level is known for the lesion.
+        missing: Policy,
+        /// The lesion's level was not seen in training.
+        unseen: Policy,
+        /// Levels besides the reference.
+        levels: Vec<Level>,
+    },
+    /// A number: `coefficient * (x - centre) / scale`.
+    Numeric {
+        /// `kvp`, the tube voltage in kV.
+        name: String,
+        /// Mean in training.
+        centre: f64,
+        /// Standard deviation in training, above 0.
+        scale: f64,
+        /// Coefficient of the standardised number.
+        coefficient: f64,
+        /// No value is known for the lesion.
+        missing: Policy,
+        /// Lowest and highest value in training.
+        range: [f64; 2],
+    },
+}
+
+/// A level of a category.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    /// Name, compared without regard to case.
+    pub name: String,
+    /// Coefficient of the indicator.
+    pub coefficient: f64,
+}
+
+impl Covariate {
+    /// The covariate's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::OneHot { name, .. } | Self::Numeric { name, .. } => name,
+        }
+    }
+
+    /// Its coefficients, in the order of [`Bootstrap::draws`].
+    pub fn coefficients(&self) -> Vec<f64> {
+        match self {
+            Self::OneHot { levels, .. } => levels.iter().map(|l| l.coefficient).collect(),
+            Self::Numeric { coefficient, .. } => vec![*coefficient],
+        }
+    }
+}
+
+/// The scale on which a cut-off is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutoffScale {
+    /// The linear predictor.
+    LinearPredictor,
+    /// The response, such as a probability.
+    Response,
+}
+
+/// A cut-off: scores above it are high.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cutoff {
+    /// Name, such as `training median`.
+    pub name: String,
+    /// The value; a score above it falls into `high`, others into `low`.
+    pub value: f64,
+    /// Scale of `value`.
+    pub scale: CutoffScale,
+    /// Class at or below the value.
+    pub low: String,
+    /// Class above the value.
+    pub high: String,
+    /// How and on which data it was chosen.
+    pub provenance: String,
+}
+
+/// How far a score can be trusted, by volume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reliability {
+    /// Lesions below this volume are outside the model's domain, mL.
+    pub min_volume_ml: f64,
+    /// Measurement SD of the linear predictor by volume, smallest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub score_sd: Vec<VolumeBand>,
+    /// Where the SDs come from.
+    pub source: String,
+}
+
+/// A band of volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeBand {
+    /// Upper bound of the band, mL; absent for the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ml: Option<f64>,
+    /// SD of the linear predictor over perturbations.
+    pub sd: f64,
+}
+
+impl Reliability {
+    /// The measurement SD of the linear predictor of a lesion of `volume_ml`.
+    pub fn sd_at(&self, volume_ml: f64) -> Option<f64> {
+        self.score_sd
+            .iter()
+            .find(|band| band.max_ml.is_none_or(|max| volume_ml <= max))
+            .map(|band| band.sd)
+    }
+}
+
+/// Scores of a reference cohort. All on the scale of the linear predictor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Which cohort.
+    pub cohort: String,
+    /// Number of lesions.
+    pub n_lesions: usize,
+    /// Number of patients.
+    pub n_patients: usize,
+    /// Share of the variance of scores that lies between patients, 0 to 1. Two lesions of one
+    /// patient correlate by this much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patient_share: Option<f64>,
+    /// SD of the scores between lesions of one patient, measurement error taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_patient_sd: Option<f64>,
+    /// Quantiles of all lesions' scores.
+    pub quantiles: QuantileTable,
+    /// Covariance of the standardised terms, in their order, shrunk towards a diagonal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariance: Option<Vec<Vec<f64>>>,
+    /// Quantiles per site.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_site: BTreeMap<String, QuantileTable>,
+}
+
+/// A distribution by its quantiles.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuantileTable {
+    /// Number of lesions it was made from.
+    pub n: usize,
+    /// Probabilities, ascending, 0 to 1.
+    pub p: Vec<f64>,
+    /// Values, ascending.
+    pub value: Vec<f64>,
+}
+
+impl QuantileTable {
+    /// Quantiles of `scores` at 0, 1, 2.5, 5, 10, …, 90, 95, 97.5, 99 and 100 %, by linear
+    /// interpolation of order statistics (type 7 of Hyndman and Fan).
+    ///
+    /// `None` for fewer than two scores or one that is not finite.
+    pub fn of(scores: &[f64]) -> Option<Self> {
+        const P: [f64; 25] = [
+            0.0, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6,
+            0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 1.0,
+        ];
+        if scores.len() < 2 || scores.iter().any(|s| !s.is_finite()) {
+            return None;
+        }
+        let mut sorted = scores.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let value = P.iter().map(|&p| quantile(&sorted, p)).collect();
+        Some(Self { n: scores.len(), p: P.to_vec(), value })
+    }
+
+    /// The value at probability `p`, linear between the table's entries and flat beyond them.
+    pub fn at(&self, p: f64) -> f64 {
+        interpolate(&self.p, &self.value, p)
+    }
+
+    /// The share of the distribution at or below `value`.
+    pub fn percentile(&self, value: f64) -> f64 {
+        interpolate(&self.value, &self.p, value)
+    }
+}
+
+/// Quantile of sorted values by linear interpolation of order statistics (type 7).
+pub(crate) fn quantile(sorted: &[f64], p: f64) -> f64 {
+    let at = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
+    let below = at.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
+}
+
+fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
+    let above = x.partition_point(|v| *v <= at);
+    if above == 0 {
+        return y[0];
+    }
+    if above == x.len() {
+        return y[x.len() - 1];
+    }
+    let share = (at - x[above - 1]) / (x[above] - x[above - 1]);
+    y[above - 1] + share * (y[above] - y[above - 1])
+}
+
+/// Harmonisation by ComBat (Johnson 2007, doi:10.1093/biostatistics/kxj037), as estimated in
+/// training. A batch that is not listed is not harmonised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Combat {
+    /// What to do with a lesion whose batch is not listed.
+    pub unknown: Policy,
+    /// Grand mean of each term's untransformed feature, in the order of the terms.
+    pub grand_mean: Vec<f64>,
+    /// Pooled standard deviation of each.
+    pub pooled_sd: Vec<f64>,
+    /// The batches by name.
+    pub batches: BTreeMap<String, CombatBatch>,
+}
+
+/// One batch's estimates, in the order of the terms, on the standardised scale.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CombatBatch {
+    /// Additive effect gamma*.
+    pub gamma: Vec<f64>,
+    /// Multiplicative effect delta*², above 0.
+    pub delta_squared: Vec<f64>,
+}
+
+/// A record that centre and scale do not come from the cohort that gave the coefficients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Name of the cohort.
+    pub cohort: String,
+    /// Number of its lesions.
+    pub n_lesions: usize,
+    /// SHA-256 of its feature table.
+    pub table_sha256: String,
+    /// Columns whose centre and scale were filled in.
+    pub columns: Vec<String>,
+    /// The statement that results carry.
+    pub statement: String,
+}
+
+/// The training cohort and procedure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Which cohort.
+    pub cohort: String,
+    /// Which outcome.
+    pub outcome: String,
+    /// Number of patients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_patients: Option<usize>,
+    /// Number of lesions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_lesions: Option<usize>,
+    /// Number of events or of positive cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_events: Option<usize>,
+    /// Number of candidate features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_candidates: Option<usize>,
+    /// The procedure in one or two sentences.
+    pub procedure: String,
+    /// Program and version.
+    pub software: String,
+    /// Seed of the random numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Elastic-net penalty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// Share of the L1 penalty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l1_ratio: Option<f64>,
+    /// SHA-256 of the training table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_sha256: Option<String>,
+}
+
+/// One measured performance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// On which data.
+    pub cohort: String,
+    /// Metric, such as `auc`, `c_index`, `spearman`, `r2`.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+    /// 95 % interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// How value and interval were found, such as `nested cross-validation, patient bootstrap`.
+    pub method: String,
+}
+
+/// The model card.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// Who made it.
+    pub authors: Vec<String>,
+    /// DOI of the publication.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doi: Option<String>,
+    /// Licence of the file.
+    pub licence: String,
+    /// What it is for.
+    pub intended_use: String,
+    /// What it is not for.
+    pub not_for: Vec<String>,
+    /// What is known to limit it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limitations: Vec<String>,
+    /// Whether it was trained on simulated data; reports say so at the top.
+    #[serde(default)]
+    pub simulated: bool,
+}
+
+/// Bootstrap draws of the coefficients, resampled by patient. One draw is shared by all lesions of
+/// a patient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bootstrap {
+    /// How the draws were made.
+    pub method: String,
+    /// One row per draw: the intercept, the terms in their order, then each covariate's
+    /// coefficients; all on the centre and scale of this file.
+    pub draws: Vec<Vec<f64>>,
+}
+
+impl Term {
+    /// A term of an abscope feature; centre, scale and the rest are left to the caller.
+    pub fn of(column: &Column, coefficient: f64) -> Self {
+        let feature = FeatureReference {
+            region: column.region,
+            filter: column.filter.clone(),
+            id: column.feature.id.to_owned(),
+            ibsi: column.feature.ibsi.to_owned(),
+            aggregation: column.aggregation,
+        };
+        Self { feature: Some(feature), ..Self::bare(coefficient) }
+    }
+
+    /// A term of another engine's column.
+    pub fn foreign(column: impl Into<String>, coefficient: f64) -> Self {
+        Self { column: Some(column.into()), ..Self::bare(coefficient) }
+    }
+
+    fn bare(coefficient: f64) -> Self {
+        Self {
+            coefficient,
+            centre: None,
+            scale: None,
+            selection_frequency: None,
+            column: None,
+            feature: None,
+            transform: Transform::None,
+            training_quantiles: None,
+        }
+    }
+
+    /// The column of a feature table that this term reads.
+    pub fn column_name(&self) -> String {
+        match (&self.feature, &self.column) {
+            (Some(feature), _) => feature.column_name(),
+            (None, column) => column.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Name, region and filter for people: `Joint entropy, ring`.
+    pub fn label(&self) -> String {
+        let Some(feature) = &self.feature else { return self.column_name() };
+        let known = feature.resolve();
+        let name = known.as_ref().map_or(feature.id.as_str(), |c| c.feature.name);
+        let filter = if feature.filter == crate::row::ORIGINAL {
+            String::new()
+        } else {
+            format!(", {}", feature.filter)
+        };
+        format!("{name}, {}{filter}", feature.region.name())
+    }
+}
+
+impl FeatureReference {
+    /// The column, where the feature table knows the tag.
+    pub fn resolve(&self) -> Option<Column> {
+        let feature = crate::features::FEATURES.iter().find(|f| f.id == self.id)?;
+        Some(Column {
+            region: self.region,
+            filter: self.filter.clone(),
+            feature,
+            aggregation: self.aggregation,
+        })
+    }
+
+    fn column_name(&self) -> String {
+        match self.resolve() {
+            Some(column) => column.name(),
+            None => format!("{}_{}_{}", self.region.name(), self.filter, self.id),
+        }
+    }
+}
+
+impl Model {
+    /// Reads and checks a signature file.
+    ///
+    /// # Errors
+    /// The file cannot be read; or it is not a signature of this schema, with the offending key and
+    /// the way out.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        Self::parse(&text).map_err(|problem| Error::bad_data(path, problem))
+    }
+
+    /// Parses and checks a signature from TOML text.
+    ///
+    /// # Errors
+    /// What is wrong and where, without a file name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let table: toml::Table =
+            toml::from_str(text).map_err(|e| format!("not TOML: {}", e.to_string().trim_end()))?;
+        super::check::schema(&table)?;
+        let model: Self = toml::from_str(text)
+            .map_err(|e| format!("not a signature: {}", e.to_string().trim_end()))?;
+        model.check()?;
+        Ok(model)
+    }
+
+    /// The signature as a file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a signature is plain data")
+    }
+
+    /// SHA-256, in hexadecimal, of the canonical JSON of everything in the file.
+    pub fn hash(&self) -> String {
+        let value = serde_json::to_value(self).expect("a signature is plain data");
+        hex(&Sha256::digest(crate::plan::sorted(value).to_string()))
+    }
+
+    /// The plan that computes what the signature needs, and nothing else.
+    ///
+    /// # Errors
+    /// A foreign model has no plan.
+    pub fn plan(&self) -> Result<Plan> {
+        let Some(settings) = &self.extraction.settings else {
+            let engine = self.extraction.foreign.as_ref().map_or("another engine", |f| &f.engine);
+            return Err(Error::bad_request(format!(
+                "model {} was trained on features of {engine}; it scores tables of that engine \
+                 (`abscope score`), not images",
+                self.id
+            )));
+        };
+        let mut plan = Plan::resolve(settings)?;
+        let columns: Vec<Column> = self
+            .terms
+            .iter()
+            .filter_map(|t| t.feature.as_ref())
+            .filter_map(FeatureReference::resolve)
+            .collect();
+        plan.features.families = Family::ALL
+            .into_iter()
+            .filter(|f| columns.iter().any(|c| c.feature.family == *f))
+            .collect();
+        let mut aggregations: Vec<Aggregation> = columns
+            .iter()
+            .map(|c| c.aggregation)
+            .filter(|a| *a != Aggregation::NotAggregated)
+            .collect();
+        aggregations.sort_unstable();
+        aggregations.dedup();
+        plan.features.aggregations = aggregations;
+        Ok(plan)
+    }
+
+    /// Columns of the terms that lack centre or scale; a model with any cannot score.
+    pub fn without_scaling(&self) -> Vec<String> {
+        self.terms
+            .iter()
+            .filter(|t| t.centre.is_none() || t.scale.is_none())
+            .map(Term::column_name)
+            .collect()
+    }
+
+    /// The coefficients in the order of [`Bootstrap::draws`]: intercept, terms, covariates.
+    pub fn coefficients(&self) -> Vec<f64> {
+        let mut all = vec![self.intercept];
+        all.extend(self.terms.iter().map(|t| t.coefficient));
+        all.extend(self.covariates.iter().flat_map(Covariate::coefficients));
+        all
+    }
+
+    /// Cut-offs on the scale of the linear predictor, ascending.
+    pub fn ordered_cutoffs(&self) -> Vec<f64> {
+        let mut values: Vec<f64> =
+            self.cutoffs.iter().filter_map(|c| c.linear_predictor(self.link)).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+}
+
+impl Cutoff {
+    /// The cut-off on the scale of the linear predictor.
+    pub fn linear_predictor(&self, link: Link) -> Option<f64> {
+        match self.scale {
+            CutoffScale::LinearPredictor => Some(self.value),
+            CutoffScale::Response => link.linear_predictor(self.value),
+        }
+    }
+}
