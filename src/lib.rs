@@ -3,6 +3,7 @@
 pub mod error;
 pub mod features;
 pub mod geometry;
+pub mod ingest;
 pub mod mask;
 pub mod plan;
 pub mod preprocess;

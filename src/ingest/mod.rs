@@ -1,0 +1,7 @@
+//! From files to a [`Case`]: one image and the lesions on its grid.
+
+pub mod case;
+pub mod nifti;
+pub mod pair;
+
+pub use case::{Case, InputFile, Lesion};
