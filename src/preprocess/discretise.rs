@@ -67,7 +67,9 @@ impl Binning {
     fn new(discretisation: &Discretisation, low: f64, high: f64) -> Result<Self, Missing> {
         let (origin, width) = match *discretisation {
             Discretisation::None => (0.5, 1.0),
-            Discretisation::FixedBinSize { width, first_edge } => (first_edge.unwrap_or(low), width),
+            Discretisation::FixedBinSize { width, first_edge } => {
+                (first_edge.unwrap_or(low), width)
+            }
             Discretisation::FixedBinNumber { bins } if high > low => {
                 let n_levels = bins as usize;
                 return Ok(Self { origin: low, width: (high - low) / f64::from(bins), n_levels });

@@ -57,8 +57,7 @@ pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) ->
     wanted_regions(plan)
         .map(|region| match (region, plan.regions.ring) {
             (Region::Ring, Some(ring)) => {
-                let mut shell =
-                    ring::shell(&tumour_voxels, spacing, ring.inner_mm, ring.outer_mm);
+                let mut shell = ring::shell(&tumour_voxels, spacing, ring.inner_mm, ring.outer_mm);
                 for other in others {
                     if let Some(other) = near(&grid, other, &bounds).and_then(resampled) {
                         let other = spread(&other, &bounds);
@@ -146,11 +145,8 @@ impl Frame<'_> {
         let Some(tight) = discretise::tight_box(&morphological) else {
             return Prepared::empty(region);
         };
-        let intensity = resegment::intensity_mask(
-            self.intensities,
-            &morphological,
-            &self.plan.resegmentation,
-        );
+        let intensity =
+            resegment::intensity_mask(self.intensities, &morphological, &self.plan.resegmentation);
         let roi = Roi {
             geometry: self.grid.geometry.cropped(&self.bounds),
             intensities: self.intensities.clone(),

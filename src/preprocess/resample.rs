@@ -133,12 +133,10 @@ pub fn mask(
     if let Some(common) = source.intersection(mask.bounds()) {
         let span = |a: usize, base: usize| common.min[a] - base..common.max[a] - base;
         let (s, m) = (source.min, mask.bounds().min);
-        values
-            .slice_mut(ndarray::s![span(2, s[2]), span(1, s[1]), span(0, s[0])])
-            .zip_mut_with(
-                &mask.inside().slice(ndarray::s![span(2, m[2]), span(1, m[1]), span(0, m[0])]),
-                |value, &inside| *value = f64::from(u8::from(inside)),
-            );
+        values.slice_mut(ndarray::s![span(2, s[2]), span(1, s[1]), span(0, s[0])]).zip_mut_with(
+            &mask.inside().slice(ndarray::s![span(2, m[2]), span(1, m[1]), span(0, m[0])]),
+            |value, &inside| *value = f64::from(u8::from(inside)),
+        );
     }
     let fraction = interpolate(values.view(), &source, &taps);
     Mask::new(grid.geometry.clone(), bounds, fraction.mapv(|f| f >= threshold - THRESHOLD_SLACK))
