@@ -1,8 +1,10 @@
 //! abscope: IBSI radiomics of lesions on CT, linear signatures, and how a patient's lesions differ.
 
 pub mod error;
+pub mod export;
 pub mod features;
 pub mod geometry;
+pub mod ingest;
 pub mod mask;
 pub mod patient;
 pub mod plan;

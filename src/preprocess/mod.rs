@@ -1,3 +1,219 @@
-//! From an image and a mask to a region ready for features.
+//! From an image and a lesion to regions ready for features: resample, round, re-segment,
+//! discretise.
 
+pub mod discretise;
+pub mod resample;
+pub mod resegment;
+pub mod ring;
 pub mod roi;
+
+use ndarray::Array3;
+
+use crate::features::family::Family;
+use crate::geometry::IndexBox;
+use crate::mask::Mask;
+use crate::plan::Plan;
+use crate::preprocess::resample::WorkingGrid;
+use crate::preprocess::roi::Roi;
+use crate::row::{Region, RegionFacts};
+use crate::settings::Rounding;
+use crate::volume::Volume;
+
+/// Radius in mm of the sphere of 1 cm³ of the local intensity features.
+pub const LOCAL_RADIUS_MM: f64 = 6.203_504_908_994;
+/// Below this a voxel counts as air (or lung), above [`BONE_HU`] as bone or metal, in the facts of a
+/// region.
+const AIR_HU: f32 = -500.0;
+const BONE_HU: f32 = 300.0;
+
+/// A region of a lesion, prepared, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The region's voxels. `None` where resampling, other lesions or the ring's HU range left none.
+    pub roi: Option<Roi>,
+    /// Facts for warnings; `levels` is filled in by the extraction.
+    pub facts: RegionFacts,
+}
+
+/// Prepares the regions that a plan asks for of one lesion.
+///
+/// `others` are the other lesions of the case, whose voxels the ring leaves out.
+pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) -> Vec<Prepared> {
+    let spacing = plan.resampling.spacing_mm.resolve(volume.geometry().spacing);
+    let grid = WorkingGrid::new(volume.geometry(), spacing);
+    let resampled = |mask: &Mask| {
+        let resampling = &plan.resampling;
+        resample::mask(mask, &grid, resampling.mask_interpolation, resampling.mask_threshold)
+    };
+    let Some(tumour) = resampled(lesion) else {
+        return wanted_regions(plan).map(Prepared::empty).collect();
+    };
+
+    let bounds = tumour.bounds().grown(margin(plan, spacing), grid.geometry.size);
+    let intensities = intensities(volume, &grid, &bounds, plan);
+    let tumour_voxels = spread(&tumour, &bounds);
+    let frame = Frame { grid: &grid, bounds, intensities: &intensities, plan };
+
+    wanted_regions(plan)
+        .map(|region| match (region, plan.regions.ring) {
+            (Region::Ring, Some(ring)) => {
+                let mut shell = ring::shell(&tumour_voxels, spacing, ring.inner_mm, ring.outer_mm);
+                for other in others {
+                    if let Some(other) = near(&grid, other, &bounds).and_then(resampled) {
+                        let other = spread(&other, &bounds);
+                        shell.zip_mut_with(&other, |inside, &taken| *inside &= !taken);
+                    }
+                }
+                frame.region(region, shell, ring.range_hu)
+            }
+            _ => frame.region(region, tumour_voxels.clone(), None),
+        })
+        .collect()
+}
+
+fn wanted_regions(plan: &Plan) -> impl Iterator<Item = Region> {
+    let tumour = plan.regions.tumour.then_some(Region::Tumour);
+    let ring = plan.regions.ring.map(|_| Region::Ring);
+    tumour.into_iter().chain(ring)
+}
+
+/// How far, in voxels, the box must reach beyond the lesion.
+fn margin(plan: &Plan, spacing: [f64; 3]) -> [usize; 3] {
+    let ring = plan.regions.ring.map_or(0.0, |r| r.outer_mm);
+    let local = if plan.features.families.contains(&Family::LocalIntensity) {
+        LOCAL_RADIUS_MM
+    } else {
+        0.0
+    };
+    spacing.map(|s| ((ring + local) / s).ceil() as usize)
+}
+
+/// Interpolated and rounded intensities of a box.
+pub fn intensities(
+    volume: &Volume,
+    grid: &WorkingGrid,
+    bounds: &IndexBox,
+    plan: &Plan,
+) -> Array3<f32> {
+    let mut values = resample::image(volume, grid, bounds, plan.resampling.interpolation);
+    if plan.resampling.rounding == Rounding::NearestInteger {
+        values.mapv_inplace(f32::round);
+    }
+    values
+}
+
+/// A lesion that can reach into a box of the working grid.
+fn near<'a>(grid: &WorkingGrid, other: &'a Mask, bounds: &IndexBox) -> Option<&'a Mask> {
+    grid.reach(other.bounds()).intersection(bounds).map(|_| other)
+}
+
+/// A mask's voxels within a box of its grid.
+fn spread(mask: &Mask, bounds: &IndexBox) -> Array3<bool> {
+    let [sx, sy, sz] = bounds.size();
+    let mut voxels = Array3::from_elem((sz, sy, sx), false);
+    if let Some(common) = bounds.intersection(mask.bounds()) {
+        let span = |a: usize, base: [usize; 3]| common.min[a] - base[a]..common.max[a] - base[a];
+        let (to, from) = (bounds.min, mask.bounds().min);
+        voxels
+            .slice_mut(ndarray::s![span(2, to), span(1, to), span(0, to)])
+            .assign(&mask.inside().slice(ndarray::s![span(2, from), span(1, from), span(0, from)]));
+    }
+    voxels
+}
+
+/// What all regions of a lesion share.
+struct Frame<'a> {
+    grid: &'a WorkingGrid,
+    bounds: IndexBox,
+    intensities: &'a Array3<f32>,
+    plan: &'a Plan,
+}
+
+impl Frame<'_> {
+    fn region(
+        &self,
+        region: Region,
+        mut morphological: Array3<bool>,
+        range: Option<[f64; 2]>,
+    ) -> Prepared {
+        let shares = Shares::of(self.intensities, &morphological);
+        if let Some([low, high]) = range {
+            morphological.zip_mut_with(self.intensities, |inside, &value| {
+                *inside &= (low..=high).contains(&f64::from(value));
+            });
+        }
+        let Some(tight) = discretise::tight_box(&morphological) else {
+            return Prepared::empty(region);
+        };
+        let intensity =
+            resegment::intensity_mask(self.intensities, &morphological, &self.plan.resegmentation);
+        let roi = Roi {
+            geometry: self.grid.geometry.cropped(&self.bounds),
+            intensities: self.intensities.clone(),
+            morphological,
+            intensity,
+        };
+        let size = self.grid.geometry.size;
+        let facts = RegionFacts {
+            region,
+            voxels: roi.morphological_count(),
+            voxels_kept: roi.intensity_count(),
+            levels: None,
+            intensity_range: value_range(&roi),
+            air_fraction: shares.air,
+            bone_fraction: shares.bone,
+            touches_border: (0..3).any(|a| {
+                self.bounds.min[a] + tight.min[a] == 0
+                    || self.bounds.min[a] + tight.max[a] == size[a]
+            }),
+        };
+        Prepared { roi: Some(roi), facts }
+    }
+}
+
+impl Prepared {
+    fn empty(region: Region) -> Self {
+        Self {
+            roi: None,
+            facts: RegionFacts {
+                region,
+                voxels: 0,
+                voxels_kept: 0,
+                levels: None,
+                intensity_range: None,
+                air_fraction: 0.0,
+                bone_fraction: 0.0,
+                touches_border: false,
+            },
+        }
+    }
+}
+
+struct Shares {
+    air: f64,
+    bone: f64,
+}
+
+impl Shares {
+    fn of(intensities: &Array3<f32>, mask: &Array3<bool>) -> Self {
+        let (mut all, mut air, mut bone) = (0u64, 0u64, 0u64);
+        for (&value, _) in intensities.iter().zip(mask).filter(|&(_, &inside)| inside) {
+            all += 1;
+            air += u64::from(value < AIR_HU);
+            bone += u64::from(value > BONE_HU);
+        }
+        let share = |n: u64| if all == 0 { 0.0 } else { n as f64 / all as f64 };
+        Self { air: share(air), bone: share(bone) }
+    }
+}
+
+fn value_range(roi: &Roi) -> Option<[f64; 2]> {
+    roi.intensities
+        .iter()
+        .zip(&roi.morphological)
+        .filter(|&(_, &inside)| inside)
+        .map(|(&v, _)| f64::from(v))
+        .fold(None, |range: Option<[f64; 2]>, v| {
+            Some(range.map_or([v, v], |[low, high]| [low.min(v), high.max(v)]))
+        })
+}

@@ -1,0 +1,56 @@
+//! One file per subcommand.
+//!
+//! Exit status: 0 all done; 1 some cases failed, each named; 2 the request could not be run.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod case;
+mod settings;
+
+/// Exit status where the request could not be run.
+const CANNOT_RUN: u8 = 2;
+
+#[derive(Parser)]
+#[command(
+    name = "abscope",
+    version,
+    about = "IBSI radiomics of lesions on CT, linear signatures, and how a patient's lesions differ",
+    after_help = "For research use only. Not a medical device."
+)]
+struct Cli {
+    /// Number of threads; all cores where not given. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Settings(settings::Args),
+}
+
+/// Runs the command line.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(CANNOT_RUN)
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Some(threads) = cli.threads {
+        anyhow::ensure!(threads > 0, "--threads is 0; give 1 or more");
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    }
+    match cli.command {
+        Command::Settings(args) => settings::run(args),
+    }
+}

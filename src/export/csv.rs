@@ -1,0 +1,99 @@
+//! The feature table as CSV: one row per lesion, one column per value.
+//!
+//! The first columns identify the row; `missing` lists every empty value as `column=reason`,
+//! separated by semicolons; columns `{region}_fact_*` hold what is known of a region besides its
+//! features. Numbers are written so that they read back the same.
+
+use std::io::Write;
+
+use crate::row::{FeatureRow, RegionFacts};
+
+/// The columns before facts and values.
+pub const IDENTITY: [&str; 9] =
+    ["patient", "lesion", "name", "site", "kvp", "volume_ml", "version", "plan_hash", "missing"];
+
+/// The facts of a region, by the end of their column's name.
+pub const FACTS: [&str; 8] = [
+    "voxels",
+    "voxels_kept",
+    "levels",
+    "intensity_min",
+    "intensity_max",
+    "air_fraction",
+    "bone_fraction",
+    "touches_border",
+];
+
+/// Names of all columns of a table with such rows.
+pub fn header(row: &FeatureRow) -> Vec<String> {
+    let mut names: Vec<String> = IDENTITY.map(str::to_owned).into();
+    for facts in &row.facts {
+        names.extend(FACTS.iter().map(|fact| format!("{}_fact_{fact}", facts.region.name())));
+    }
+    names.extend(row.values.iter().map(|(column, _)| column.name()));
+    names
+}
+
+/// The cells of a row, in the order of [`header`].
+pub fn cells(row: &FeatureRow) -> Vec<String> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let mut cells = vec![
+        row.patient.clone(),
+        row.lesion.clone(),
+        text(&row.name),
+        text(&row.site),
+        row.kvp.map(|v| v.to_string()).unwrap_or_default(),
+        row.volume_ml.to_string(),
+        row.version.clone(),
+        row.plan_hash.clone(),
+        missing(row),
+    ];
+    for facts in &row.facts {
+        cells.extend(fact_cells(facts));
+    }
+    cells.extend(row.values.iter().map(|(_, v)| v.map(|v| v.to_string()).unwrap_or_default()));
+    cells
+}
+
+fn missing(row: &FeatureRow) -> String {
+    let reasons: Vec<String> = row
+        .values
+        .iter()
+        .filter_map(|(column, value)| {
+            let reason = value.err()?;
+            let code = serde_json::to_value(reason).ok()?;
+            Some(format!("{}={}", column.name(), code.as_str()?))
+        })
+        .collect();
+    reasons.join(";")
+}
+
+fn fact_cells(facts: &RegionFacts) -> [String; 8] {
+    let bound = |i: usize| facts.intensity_range.map(|r| r[i].to_string()).unwrap_or_default();
+    [
+        facts.voxels.to_string(),
+        facts.voxels_kept.to_string(),
+        facts.levels.map(|l| l.to_string()).unwrap_or_default(),
+        bound(0),
+        bound(1),
+        facts.air_fraction.to_string(),
+        facts.bone_fraction.to_string(),
+        facts.touches_border.to_string(),
+    ]
+}
+
+/// Writes a table. All rows have the columns of the first.
+///
+/// # Errors
+/// The writer's.
+pub fn write(rows: &[FeatureRow], writer: impl Write) -> Result<(), csv::Error> {
+    let mut csv = csv::Writer::from_writer(writer);
+    if let Some(first) = rows.first() {
+        csv.write_record(header(first))?;
+    }
+    for row in rows {
+        csv.write_record(cells(row))?;
+    }
+    csv.flush()?;
+    Ok(())
+}

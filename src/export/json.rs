@@ -1,0 +1,47 @@
+//! The feature table as JSON, with provenance and units.
+
+use serde_json::{Map, Value, json};
+
+use crate::ingest::Case;
+use crate::plan::Plan;
+use crate::row::FeatureRow;
+
+/// A case's rows as one JSON document: version, plan and its hash, inputs, warnings, rows.
+///
+/// A missing value is `null` under `values` and its reason stands under `missing`.
+pub fn document(case: &Case, plan: &Plan, rows: &[FeatureRow]) -> Value {
+    json!({
+        "schema": "abscope.features/1",
+        "version": env!("CARGO_PKG_VERSION"),
+        "plan_hash": plan.hash(),
+        "plan": plan,
+        "inputs": case.inputs,
+        "warnings": case.warnings,
+        "rows": rows.iter().map(row).collect::<Vec<_>>(),
+    })
+}
+
+/// One row as JSON.
+pub fn row(row: &FeatureRow) -> Value {
+    let mut values = Map::new();
+    let mut missing = Map::new();
+    for (column, value) in &row.values {
+        values.insert(column.name(), value.map_or(Value::Null, Value::from));
+        if let Err(reason) = value {
+            missing.insert(column.name(), json!(reason));
+        }
+    }
+    json!({
+        "patient": row.patient,
+        "lesion": row.lesion,
+        "name": row.name,
+        "site": row.site,
+        "kvp": row.kvp,
+        "volume_ml": row.volume_ml,
+        "version": row.version,
+        "plan_hash": row.plan_hash,
+        "facts": row.facts,
+        "values": values,
+        "missing": missing,
+    })
+}

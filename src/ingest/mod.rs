@@ -1,0 +1,9 @@
+//! From files to a [`Case`]: one image and the lesions on its grid.
+
+pub mod case;
+mod load;
+pub mod nifti;
+pub mod pair;
+
+pub use case::{Case, InputFile, Lesion};
+pub use load::{LoadOptions, load, sha256};

@@ -1,0 +1,63 @@
+//! Putting an image and a mask together.
+
+use ndarray::Array3;
+
+use crate::geometry::{Geometry, GeometryDifference, IndexBox};
+use crate::mask::Mask;
+
+/// Corners of image and mask may lie this far apart, in voxels: header rounding moves them by about
+/// 1e-4, while a resampled or cropped mask is off by a good part of a voxel.
+pub const TOLERANCE_VOXELS: f64 = 0.01;
+
+/// How a mask's grid differs from the image's, or `None` where it is the same.
+pub fn mismatch(image: &Geometry, mask: &Geometry) -> Option<GeometryDifference> {
+    image.difference(mask, TOLERANCE_VOXELS)
+}
+
+/// The mask's voxels as they are, on the image's own grid.
+///
+/// # Panics
+/// If the sizes differ; check [`mismatch`] first.
+pub fn adopt(image: &Geometry, mask: &Mask) -> Mask {
+    assert_eq!(image.size, mask.grid().size, "grids of another size are regridded, not adopted");
+    Mask::new(image.clone(), *mask.bounds(), mask.inside().clone())
+        .expect("a mask has at least one voxel")
+}
+
+/// The mask put on another grid: a voxel belongs to it if the mask's voxel nearest to its centre
+/// does. `None` if no voxel is left.
+pub fn regrid(image: &Geometry, mask: &Mask) -> Option<Mask> {
+    let bounds = covering_box(image, mask)?;
+    let [sx, sy, sz] = bounds.size();
+    let grid = mask.grid();
+    let inside = Array3::from_shape_fn((sz, sy, sx), |(z, y, x)| {
+        let here = [x + bounds.min[0], y + bounds.min[1], z + bounds.min[2]].map(|i| i as f64);
+        let there = grid.world_to_voxel(image.voxel_to_world(here)).map(f64::round);
+        there.iter().zip(grid.size).all(|(&i, n)| i >= 0.0 && i < n as f64)
+            && mask.contains(there.map(|i| i as usize))
+    });
+    Mask::new(image.clone(), bounds, inside)
+}
+
+/// The box of image voxels that the corners of the mask's box span, one voxel wider.
+fn covering_box(image: &Geometry, mask: &Mask) -> Option<IndexBox> {
+    let bounds = mask.bounds();
+    let mut low = [f64::INFINITY; 3];
+    let mut high = [f64::NEG_INFINITY; 3];
+    for bits in 0..8 {
+        let corner = std::array::from_fn(|a| {
+            if bits >> a & 1 == 1 { bounds.max[a] as f64 - 0.5 } else { bounds.min[a] as f64 - 0.5 }
+        });
+        let at = image.world_to_voxel(mask.grid().voxel_to_world(corner));
+        for a in 0..3 {
+            low[a] = low[a].min(at[a]);
+            high[a] = high[a].max(at[a]);
+        }
+    }
+    let clamp = |v: f64, n: usize| v.clamp(0.0, n as f64) as usize;
+    let covering = IndexBox {
+        min: std::array::from_fn(|a| clamp(low[a].floor(), image.size[a])),
+        max: std::array::from_fn(|a| clamp(high[a].ceil() + 1.0, image.size[a])),
+    };
+    (covering.voxel_count() > 0).then_some(covering)
+}

@@ -1,0 +1,109 @@
+//! Intensities to grey levels (IBSI manual, 2.7).
+
+use ndarray::Array3;
+
+use super::roi::{Levels, LevelsOrMissing, Roi};
+use crate::features::value::Missing;
+use crate::geometry::IndexBox;
+use crate::settings::Discretisation;
+
+/// The most grey levels there may be.
+pub const MAX_LEVELS: usize = 65_535;
+
+/// Grey levels of a region, with a border of `pad` voxels.
+///
+/// Fixed bin number: the region's maximum belongs to the last bin; a flat region has one level.
+/// Fixed bin size: N_g is the highest level that occurs.
+///
+/// # Errors
+/// The region has no voxel, or its levels do not fit 1 to 65,535.
+pub fn levels(roi: &Roi, discretisation: &Discretisation, pad: usize) -> LevelsOrMissing {
+    let bounds = tight_box(&roi.morphological).ok_or(Missing::EmptyRegion)?;
+    let values = || {
+        roi.intensities.iter().zip(&roi.intensity).filter(|&(_, &inside)| inside).map(|(&v, _)| v)
+    };
+    let (low, high) = values()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    if low > high {
+        return Err(Missing::EmptyRegion);
+    }
+    let binning = Binning::new(discretisation, f64::from(low), f64::from(high))?;
+
+    let [sx, sy, sz] = bounds.size();
+    let shape = (sz + 2 * pad, sy + 2 * pad, sx + 2 * pad);
+    let mut cube = Array3::<u16>::zeros(shape);
+    let mut morphological = Array3::from_elem(shape, false);
+    let mut voxel_count = 0;
+    for z in 0..sz {
+        for y in 0..sy {
+            for x in 0..sx {
+                let from = [z + bounds.min[2], y + bounds.min[1], x + bounds.min[0]];
+                let to = [z + pad, y + pad, x + pad];
+                morphological[to] = roi.morphological[from];
+                if roi.intensity[from] {
+                    cube[to] = binning.level(f64::from(roi.intensities[from]));
+                    voxel_count += 1;
+                }
+            }
+        }
+    }
+    Ok(Levels {
+        levels: cube,
+        morphological,
+        n_levels: binning.n_levels,
+        pad,
+        spacing: roi.geometry.spacing,
+        voxel_count,
+    })
+}
+
+struct Binning {
+    origin: f64,
+    width: f64,
+    n_levels: usize,
+}
+
+impl Binning {
+    fn new(discretisation: &Discretisation, low: f64, high: f64) -> Result<Self, Missing> {
+        let (origin, width) = match *discretisation {
+            Discretisation::None => (0.5, 1.0),
+            Discretisation::FixedBinSize { width, first_edge } => {
+                (first_edge.unwrap_or(low), width)
+            }
+            Discretisation::FixedBinNumber { bins } if high > low => {
+                let n_levels = bins as usize;
+                return Ok(Self { origin: low, width: (high - low) / f64::from(bins), n_levels });
+            }
+            Discretisation::FixedBinNumber { .. } => {
+                return Ok(Self { origin: low, width: 1.0, n_levels: 1 });
+            }
+        };
+        let top = ((high - origin) / width).floor() + 1.0;
+        if low < origin {
+            return Err(Missing::LevelsBelowOne);
+        }
+        if top > MAX_LEVELS as f64 {
+            return Err(Missing::TooManyLevels);
+        }
+        Ok(Self { origin, width, n_levels: top as usize })
+    }
+
+    fn level(&self, value: f64) -> u16 {
+        let bin = ((value - self.origin) / self.width).floor() + 1.0;
+        bin.clamp(1.0, self.n_levels as f64) as u16
+    }
+}
+
+/// The smallest box around the set voxels.
+pub(crate) fn tight_box(mask: &Array3<bool>) -> Option<IndexBox> {
+    let (_, ny, _) = mask.dim();
+    let mut found: Option<IndexBox> = None;
+    for (index, row) in mask.rows().into_iter().enumerate() {
+        let Some(first) = row.iter().position(|&v| v) else { continue };
+        let last = row.iter().rposition(|&v| v).unwrap_or(first);
+        let (y, z) = (index % ny, index / ny);
+        let here = IndexBox { min: [first, y, z], max: [last + 1, y + 1, z + 1] };
+        found = Some(found.map_or(here, |so_far| so_far.union(&here)));
+    }
+    found
+}
