@@ -160,8 +160,9 @@ fn terms(terms: &[Term], plan: Option<&Plan>) -> Check {
     for (index, term) in terms.iter().enumerate() {
         let which = format!("term {} ({})", index + 1, term.column_name());
         match (&term.feature, &term.column, plan) {
-            (Some(feature), None, Some(plan)) => native(feature, plan)
-                .map_err(|problem| format!("term {}: {problem}", index + 1))?,
+            (Some(feature), None, Some(plan)) => {
+                native(feature, plan).map_err(|problem| format!("term {}: {problem}", index + 1))?
+            }
             (None, Some(column), None) if !column.trim().is_empty() => {}
             (_, _, Some(_)) => {
                 return Err(format!("{which} needs `feature`, and no `column`"));
@@ -284,7 +285,11 @@ fn check_reliability(reliability: &Reliability) -> Check {
         match band.max_ml {
             Some(max) if max > last => last = max,
             None if index + 1 == reliability.score_sd.len() => {}
-            _ => return Err("reliability.score_sd: max_ml must ascend; only the last has none".into()),
+            _ => {
+                return Err(
+                    "reliability.score_sd: max_ml must ascend; only the last has none".into()
+                );
+            }
         }
     }
     Ok(())

@@ -101,9 +101,8 @@ pub(super) fn of_facts(model: &Model, lesion: &LesionValues) -> Vec<Flag> {
             ),
         ));
     }
-    let needs = |region| {
-        model.terms.iter().any(|t| t.feature.as_ref().is_some_and(|f| f.region == region))
-    };
+    let needs =
+        |region| model.terms.iter().any(|t| t.feature.as_ref().is_some_and(|f| f.region == region));
     for facts in lesion.facts.iter().filter(|f| f.region == Region::Tumour || needs(f.region)) {
         of_region(model, facts, &mut flags);
     }
