@@ -53,10 +53,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// The two longest principal axes, each pointing towards growing x (or y, or z where that is 0).
-fn principal_axes(
-    voxels: &[usize],
-    position: impl Fn(usize) -> Vector3<f64>,
-) -> [Vector3<f64>; 2] {
+fn principal_axes(voxels: &[usize], position: impl Fn(usize) -> Vector3<f64>) -> [Vector3<f64>; 2] {
     let n = voxels.len() as f64;
     let mean = voxels.iter().map(|&i| position(i)).sum::<Vector3<f64>>() / n;
     let scatter: Matrix3<f64> = voxels
@@ -77,7 +74,11 @@ fn principal_axes(
 }
 
 /// The `share` of the voxels lowest along an axis, and the rest.
-fn cut(mut voxels: Vec<usize>, share: f64, along: impl Fn(usize) -> f64) -> (Vec<usize>, Vec<usize>) {
+fn cut(
+    mut voxels: Vec<usize>,
+    share: f64,
+    along: impl Fn(usize) -> f64,
+) -> (Vec<usize>, Vec<usize>) {
     voxels.sort_by(|&a, &b| along(a).total_cmp(&along(b)).then(a.cmp(&b)));
     let rest = voxels.split_off((share * voxels.len() as f64) as usize);
     (voxels, rest)
