@@ -1,6 +1,7 @@
 //! From files to a [`Case`]: one image and the lesions on its grid.
 
 pub mod case;
+pub mod feature_table;
 mod load;
 pub mod nifti;
 pub mod pair;
