@@ -3,6 +3,7 @@
 pub mod error;
 pub mod export;
 pub mod features;
+pub mod filters;
 pub mod geometry;
 pub mod ingest;
 pub mod mask;
