@@ -6,6 +6,7 @@
 pub mod family;
 pub mod parameters;
 pub mod table;
+pub mod texture;
 pub mod value;
 
 pub use family::{Aggregation, Family};
