@@ -10,6 +10,7 @@ pub mod intensity_statistics;
 pub mod intensity_volume_histogram;
 pub mod parameters;
 pub mod table;
+pub mod texture;
 pub mod value;
 
 pub use family::{Aggregation, Family};
