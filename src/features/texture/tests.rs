@@ -17,9 +17,7 @@ pub(super) fn levels_of(array: &Array3<u16>, pad: usize) -> Levels {
     let (nz, ny, nx) = array.dim();
     let shape = (nz + 2 * pad, ny + 2 * pad, nx + 2 * pad);
     let mut levels = Array3::zeros(shape);
-    levels
-        .slice_mut(ndarray::s![pad..pad + nz, pad..pad + ny, pad..pad + nx])
-        .assign(array);
+    levels.slice_mut(ndarray::s![pad..pad + nz, pad..pad + ny, pad..pad + nx]).assign(array);
     Levels {
         morphological: levels.mapv(|level| level != 0),
         n_levels: array.iter().copied().max().map_or(0, usize::from),
