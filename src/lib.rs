@@ -7,11 +7,14 @@ pub mod filters;
 pub mod geometry;
 pub mod ingest;
 pub mod mask;
+pub mod patient;
 pub mod plan;
 pub mod preprocess;
 pub mod row;
 pub mod settings;
 pub mod signature;
+pub mod stats;
+pub mod train;
 pub mod volume;
 
 pub use error::{Error, Result};

@@ -61,9 +61,7 @@ impl Boundary {
     ) -> Tile {
         let lookup = |axis: usize| -> Vec<Option<usize>> {
             (min[axis]..max[axis])
-                .map(|i| {
-                    self.source(i, size[axis]).map(|s| (s as isize - origin[axis]) as usize)
-                })
+                .map(|i| self.source(i, size[axis]).map(|s| (s as isize - origin[axis]) as usize))
                 .collect()
         };
         let (xs, ys, zs) = (lookup(0), lookup(1), lookup(2));
@@ -103,9 +101,7 @@ mod tests {
     use super::*;
 
     fn line(boundary: Boundary) -> String {
-        (-5..9)
-            .map(|i| boundary.source(i, 4).map_or('0', |s| char::from(b'a' + s as u8)))
-            .collect()
+        (-5..9).map(|i| boundary.source(i, 4).map_or('0', |s| char::from(b'a' + s as u8))).collect()
     }
 
     #[test]

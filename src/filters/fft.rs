@@ -306,7 +306,10 @@ mod tests {
                 let expected = periodic.filtered(&low_pass, order);
                 for (at, value) in got.indexed_iter() {
                     let expected = expected[at];
-                    assert!((value - expected).abs() < 1e-6, "{order:?} {at:?}: {value} {expected}");
+                    assert!(
+                        (value - expected).abs() < 1e-6,
+                        "{order:?} {at:?}: {value} {expected}"
+                    );
                 }
             }
         }

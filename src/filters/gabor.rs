@@ -38,7 +38,8 @@ impl Gabor {
 
     /// Voxels that a kernel covers to each side along the two axes of a plane.
     fn half_widths(&self, [a, b, _]: [usize; 3]) -> [usize; 2] {
-        let (along, across) = (self.cutoff * self.sigma_mm, self.cutoff * self.sigma_mm / self.gamma);
+        let (along, across) =
+            (self.cutoff * self.sigma_mm, self.cutoff * self.sigma_mm / self.gamma);
         let mut widest = [0.0f64; 2];
         for angle in &self.angles {
             let (sin, cos) = angle.sin_cos();
@@ -89,9 +90,13 @@ impl Gabor {
             (min[axis] - tile.min[axis]) as usize - half
         });
         let size: [usize; 3] = std::array::from_fn(|axis| (max[axis] - min[axis]) as usize);
-        let fft = PlaneFft::new(fast_length(size[a] + 2 * half[0]), fast_length(size[b] + 2 * half[1]));
-        let spectra: Vec<Vec<Complex64>> =
-            self.angles.iter().map(|&angle| self.kernel_spectrum(&fft, plane, half, angle)).collect();
+        let fft =
+            PlaneFft::new(fast_length(size[a] + 2 * half[0]), fast_length(size[b] + 2 * half[1]));
+        let spectra: Vec<Vec<Complex64>> = self
+            .angles
+            .iter()
+            .map(|&angle| self.kernel_spectrum(&fft, plane, half, angle))
+            .collect();
         let voxels = tile.view();
         let slices: Vec<Vec<f32>> = (0..size[across])
             .into_par_iter()

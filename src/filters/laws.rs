@@ -23,12 +23,8 @@ fn kernel(name: &str) -> Option<Kernel> {
 /// The kernels along x, y, z of a name such as `L5E5S5` (3D) or `L5E5` (in the slice).
 pub(crate) fn kernels(name: &str, in_slice: bool) -> Result<[Kernel; 3], String> {
     let axes = if in_slice { 2 } else { 3 };
-    let names: Vec<String> = name
-        .chars()
-        .collect::<Vec<_>>()
-        .chunks(2)
-        .map(|pair| pair.iter().collect())
-        .collect();
+    let names: Vec<String> =
+        name.chars().collect::<Vec<_>>().chunks(2).map(|pair| pair.iter().collect()).collect();
     let mut all: Vec<Kernel> = names.iter().filter_map(|n| kernel(n)).collect();
     if names.len() != axes || all.len() != axes {
         return Err(format!(

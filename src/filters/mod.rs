@@ -45,11 +45,19 @@ const MAX_REACH: usize = 1024;
 enum Prepared {
     /// Separable kernels, their number of response maps, the pooling of each map's responses, and
     /// the half width of the energy map.
-    Separable { bank: Bank, maps: usize, pooling: Option<Pooling>, energy: Option<usize> },
+    Separable {
+        bank: Bank,
+        maps: usize,
+        pooling: Option<Pooling>,
+        energy: Option<usize>,
+    },
     Log(LaplacianOfGaussian),
     Gabor(Gabor),
     /// Transfer function and orders of −iω.
-    Fourier { transfer: Transfer, order: [u32; 3] },
+    Fourier {
+        transfer: Transfer,
+        order: [u32; 3],
+    },
 }
 
 /// A real transfer function of ω in radians per voxel.
@@ -121,9 +129,8 @@ impl FilterSettings {
                     RieszOf::Simoncelli { level } => simoncelli::simoncelli(omega, level),
                     RieszOf::Shannon { level } => simoncelli::shannon(omega, level),
                 };
-                let transfer = Box::new(move |omega| {
-                    isotropic(omega) * riesz::normalisation(omega, order)
-                });
+                let transfer =
+                    Box::new(move |omega| isotropic(omega) * riesz::normalisation(omega, order));
                 Prepared::Fourier { transfer, order }
             }
         })
@@ -161,10 +168,7 @@ pub fn support(setting: &FilterSettings, spacing: [f64; 3]) -> Result<Option<[us
     Ok(reach.filter(|_| setting.boundary != Boundary::Periodic))
 }
 
-fn prepared(
-    setting: &FilterSettings,
-    spacing: [f64; 3],
-) -> Result<(Prepared, Option<[usize; 3]>)> {
+fn prepared(setting: &FilterSettings, spacing: [f64; 3]) -> Result<(Prepared, Option<[usize; 3]>)> {
     let filter = setting.prepare(spacing)?;
     let reach = filter.reach(setting.dimension == Dimension::TwoD);
     if let Some(widest) = reach.and_then(|r| r.into_iter().max())
@@ -229,7 +233,9 @@ pub fn respond_all_in(
         )));
     }
     if !spacing.iter().all(|s| s.is_finite() && *s > 0.0) {
-        return Err(Error::bad_request(format!("the voxel spacing {spacing:?} mm is not positive")));
+        return Err(Error::bad_request(format!(
+            "the voxel spacing {spacing:?} mm is not positive"
+        )));
     }
     let filters = settings
         .iter()
@@ -354,8 +360,7 @@ impl Scene<'_> {
             .into_iter()
             .flat_map(|mut response| {
                 response.values.iter_mut().for_each(|v| *v = v.abs());
-                let around =
-                    self.boundary.extend(response.view(), inner_min, self.size, from, to);
+                let around = self.boundary.extend(response.view(), inner_min, self.size, from, to);
                 self::pooled_mean(&mean, &around, min, max)
             })
             .collect()

@@ -156,10 +156,10 @@ impl Bank {
     /// Voxels needed before and after a box along x, y, z.
     pub(crate) fn reach(&self) -> [(isize, isize); 3] {
         std::array::from_fn(|axis| {
-            self.leaves.iter().map(|leaf| self.kernels[leaf.kernels[axis]].reach()).fold(
-                (0, 0),
-                |(before, after), (b, a)| (before.max(b), after.max(a)),
-            )
+            self.leaves
+                .iter()
+                .map(|leaf| self.kernels[leaf.kernels[axis]].reach())
+                .fold((0, 0), |(before, after), (b, a)| (before.max(b), after.max(a)))
         })
     }
 

@@ -109,8 +109,7 @@ const COIFLET_5: [f64; 30] = [
 
 /// Low-pass decomposition filter of a wavelet by name: `haar`, `db1` to `db10`, `coif1` to `coif5`.
 pub(crate) fn low_pass(name: &str) -> Result<Vec<f64>, String> {
-    let unknown =
-        || format!("wavelet = \"{name}\": name one of haar, db1 to db10, coif1 to coif5");
+    let unknown = || format!("wavelet = \"{name}\": name one of haar, db1 to db10, coif1 to coif5");
     match name {
         "haar" => Ok(daubechies(1)),
         "coif1" => Ok(coiflet_1()),
@@ -223,9 +222,7 @@ fn in_series(a: &Kernel, b: &Kernel) -> Kernel {
 pub(crate) fn all_subbands(in_slice: bool) -> Vec<String> {
     let axes = if in_slice { 2 } else { 3 };
     (0..1u32 << axes)
-        .map(|bits| {
-            (0..axes).rev().map(|a| if bits >> a & 1 == 1 { 'H' } else { 'L' }).collect()
-        })
+        .map(|bits| (0..axes).rev().map(|a| if bits >> a & 1 == 1 { 'H' } else { 'L' }).collect())
         .collect()
 }
 
