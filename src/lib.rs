@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod export;
+pub mod extract;
 pub mod features;
 pub mod filters;
 pub mod geometry;
