@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod case;
 mod extract;
+mod filter;
 mod settings;
 
 /// Exit status where the request could not be run.
@@ -32,6 +33,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Extract(extract::Args),
+    Filter(filter::Args),
     Settings(settings::Args),
 }
 
@@ -54,6 +56,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     match cli.command {
         Command::Extract(args) => extract::run(args),
+        Command::Filter(args) => filter::run(args),
         Command::Settings(args) => settings::run(args),
     }
 }
