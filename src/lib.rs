@@ -6,6 +6,7 @@ pub mod features;
 pub mod geometry;
 pub mod ingest;
 pub mod mask;
+pub mod patient;
 pub mod plan;
 pub mod preprocess;
 pub mod row;

@@ -1,14 +1,19 @@
 //! An image: a grid and its intensities.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use ndarray::Array3;
 
 use crate::geometry::{Geometry, IndexBox};
 
 /// Intensities in the narrowest type that holds them exactly; x fastest, then y, then z.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Voxels {
     /// Whole numbers, as almost every CT holds (HU).
     I16(Vec<i16>),
+    /// The same, in the bytes of a file.
+    Stored(StoredI16),
     /// Anything else.
     F32(Vec<f32>),
 }
@@ -16,15 +21,60 @@ pub enum Voxels {
 impl Voxels {
     /// Number of voxels.
     pub fn len(&self) -> usize {
-        match self {
-            Self::I16(v) => v.len(),
-            Self::F32(v) => v.len(),
+        match self.whole() {
+            Ok(v) => v.len(),
+            Err(v) => v.len(),
         }
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The voxels as whole numbers, or else as real ones.
+    pub fn whole(&self) -> Result<&[i16], &[f32]> {
+        match self {
+            Self::I16(v) => Ok(v),
+            Self::Stored(v) => Ok(v.voxels()),
+            Self::F32(v) => Err(v),
+        }
+    }
+}
+
+impl PartialEq for Voxels {
+    fn eq(&self, other: &Self) -> bool {
+        self.whole() == other.whole()
+    }
+}
+
+/// Whole numbers where a reader left them: behind the header, in bytes of the machine's own order.
+///
+/// An uncompressed file is never copied this way, and a compressed one is decompressed into its
+/// last place.
+#[derive(Clone)]
+pub struct StoredI16 {
+    bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    span: Range<usize>,
+}
+
+impl StoredI16 {
+    /// The numbers in `span` of `bytes`. `None` where the span does not lie within the bytes, does
+    /// not hold whole numbers of 2 bytes, or does not start at an even address.
+    pub fn new(bytes: Arc<dyn AsRef<[u8]> + Send + Sync>, span: Range<usize>) -> Option<Self> {
+        let slice = (*bytes).as_ref().get(span.clone())?;
+        bytemuck::try_cast_slice::<u8, i16>(slice).ok()?;
+        Some(Self { bytes, span })
+    }
+
+    fn voxels(&self) -> &[i16] {
+        bytemuck::cast_slice(&(*self.bytes).as_ref()[self.span.clone()])
+    }
+}
+
+impl std::fmt::Debug for StoredI16 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoredI16({} voxels)", self.span.len() / 2)
     }
 }
 
@@ -59,9 +109,9 @@ impl Volume {
     pub fn get(&self, [x, y, z]: [usize; 3]) -> f32 {
         let [nx, ny, _] = self.geometry.size;
         let index = (z * ny + y) * nx + x;
-        match &self.voxels {
-            Voxels::I16(v) => f32::from(v[index]),
-            Voxels::F32(v) => v[index],
+        match self.voxels.whole() {
+            Ok(v) => f32::from(v[index]),
+            Err(v) => v[index],
         }
     }
 
@@ -70,13 +120,14 @@ impl Volume {
         let [sx, sy, sz] = bounds.size();
         let mut out = Vec::with_capacity(sx * sy * sz);
         let [nx, ny, _] = self.geometry.size;
+        let voxels = self.voxels.whole();
         for z in bounds.min[2]..bounds.max[2] {
             for y in bounds.min[1]..bounds.max[1] {
                 let row = (z * ny + y) * nx;
                 let span = row + bounds.min[0]..row + bounds.max[0];
-                match &self.voxels {
-                    Voxels::I16(v) => out.extend(v[span].iter().map(|&i| f32::from(i))),
-                    Voxels::F32(v) => out.extend_from_slice(&v[span]),
+                match voxels {
+                    Ok(v) => out.extend(v[span].iter().map(|&i| f32::from(i))),
+                    Err(v) => out.extend_from_slice(&v[span]),
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! A feature's value, or why there is none.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A finite value, or the reason for its absence.
 pub type Value = Result<f64, Missing>;
@@ -9,7 +9,7 @@ pub type Value = Result<f64, Missing>;
 pub type FeatureValues = Vec<(&'static str, Value)>;
 
 /// Why a value cannot be computed. Written out next to the empty cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Missing {

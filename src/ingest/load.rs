@@ -1,18 +1,14 @@
 //! Reading an image and a mask into a case, whatever their formats: the content decides.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
+use super::bytes::sha256;
 use super::case::{Case, InputFile, Lesion};
 use super::{nifti, pair};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::mask::Mask;
-use crate::plan::hex;
 
 /// What a caller may ask of the readers.
 #[derive(Clone, Debug, Default)]
@@ -129,22 +125,4 @@ fn check_sites(options: &LoadOptions, lesions: &[Lesion]) -> Result<()> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| "input".into(), |n| n.to_string_lossy().into_owned())
-}
-
-/// SHA-256 of a file's bytes, in hexadecimal.
-///
-/// # Errors
-/// [`Error::Io`] if it cannot be read.
-pub fn sha256(path: &Path) -> Result<String> {
-    let io = |e| Error::io(path, e);
-    let mut file = File::open(path).map_err(io)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 18];
-    loop {
-        let n = file.read(&mut buffer).map_err(io)?;
-        if n == 0 {
-            return Ok(hex(&hasher.finalize()));
-        }
-        hasher.update(&buffer[..n]);
-    }
 }

@@ -1,9 +1,12 @@
 //! From files to a [`Case`]: one image and the lesions on its grid.
 
+pub mod bytes;
 pub mod case;
+pub mod feature_table;
 mod load;
 pub mod nifti;
 pub mod pair;
 
+pub use bytes::sha256;
 pub use case::{Case, InputFile, Lesion};
-pub use load::{LoadOptions, load, sha256};
+pub use load::{LoadOptions, load};

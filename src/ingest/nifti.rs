@@ -9,21 +9,23 @@
 //! - Three dimensions; a fourth and further ones only of length 1.
 //!
 //! Voxels are read as a stream and memory grows with what has really arrived, so that a header that
-//! claims a huge grid costs nothing.
+//! claims a huge grid costs nothing. The usual CT, whole numbers of 16 bits, is not converted at all.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
+use libdeflater::Decompressor;
 use ndarray::Array3;
 use nifti::{Endianness, NiftiHeader, NiftiType};
 
+use super::bytes;
 use crate::error::{Error, Result};
 use crate::geometry::{CanonicalOrder, Geometry, IndexBox, Vec3, cross, dot, norm};
 use crate::mask::Mask;
-use crate::volume::{Volume, Voxels};
+use crate::volume::{StoredI16, Volume, Voxels};
 
 /// Voxels of the largest grid that is read (2³¹): 16 times a 512 x 512 x 512 CT.
 const MAX_VOXELS: u64 = 1 << 31;
@@ -56,9 +58,9 @@ pub struct NiftiLabels {
 
 /// Whether a file's first bytes look like NIfTI-1, plain or inside gzip.
 pub fn is_nifti(path: &Path) -> bool {
-    Stream::open(path).is_ok_and(|mut stream| {
+    bytes::map(path).is_ok_and(|file| {
         let mut start = [0u8; 348];
-        stream.reader.read_exact(&mut start).is_ok() && has_magic(&start)
+        Stream::new(path, &file).reader.read_exact(&mut start).is_ok() && has_magic(&start)
     })
 }
 
@@ -69,8 +71,15 @@ pub fn is_nifti(path: &Path) -> bool {
 /// or holds voxels that are not finite, [`Error::Unsupported`] for other dimensions, voxel types or
 /// NIfTI-2, [`Error::TooBig`] beyond 2³¹ voxels.
 pub fn read_image(path: &Path) -> Result<NiftiImage> {
-    let mut stream = Stream::open(path)?;
+    let file = Arc::new(bytes::map(path)?);
+    let mut stream = Stream::new(path, &file);
     let header = Header::read(&mut stream)?;
+    if let Some(voxels) = header.stored(&file) {
+        return Ok(NiftiImage {
+            volume: Volume::new(header.geometry, Voxels::Stored(voxels)),
+            warnings: header.warnings,
+        });
+    }
     let mut voxels = Narrowing::new();
     let mut values = Vec::with_capacity(CHUNK);
     let mut read = 0usize;
@@ -106,7 +115,8 @@ pub fn read_image(path: &Path) -> Result<NiftiImage> {
 /// As [`read_image`]; also [`Error::BadData`] for values that are not whole numbers from 0, and for
 /// more than 4,096 distinct labels.
 pub fn read_labels(path: &Path) -> Result<NiftiLabels> {
-    let mut stream = Stream::open(path)?;
+    let file = bytes::map(path)?;
+    let mut stream = Stream::new(path, &file);
     let header = Header::read(&mut stream)?;
     let mut runs: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
     let mut values = Vec::with_capacity(CHUNK);
@@ -292,32 +302,22 @@ fn reorder<T: Copy>(stored: Vec<T>, order: &CanonicalOrder, stored_size: [usize;
 }
 
 /// The bytes of a file, decompressed where it is gzip.
-struct Stream {
+struct Stream<'a> {
     path: PathBuf,
-    reader: Box<dyn Read>,
+    reader: Box<dyn Read + 'a>,
     /// The most bytes that the file can hold once decompressed.
     capacity: u64,
 }
 
-impl Stream {
-    fn open(path: &Path) -> Result<Self> {
-        let io = |e| Error::io(path, e);
-        let mut file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if metadata.is_dir() {
-            return Err(Error::bad_data(path, "is a folder; name a NIfTI file"));
-        }
-        let mut magic = [0u8; 2];
-        let gzip = file.read_exact(&mut magic).is_ok() && magic == [0x1f, 0x8b];
-        std::io::Seek::rewind(&mut file).map_err(io)?;
-        let (reader, capacity): (Box<dyn Read>, u64) = if gzip {
-            let buffered = BufReader::with_capacity(CHUNK, file);
-            let capacity = metadata.len().saturating_mul(MAX_GZIP_RATIO);
-            (Box::new(MultiGzDecoder::new(buffered)), capacity)
+impl<'a> Stream<'a> {
+    fn new(path: &Path, file: &'a [u8]) -> Self {
+        let len = file.len() as u64;
+        let (reader, capacity): (Box<dyn Read + 'a>, u64) = if is_gzip(file) {
+            (Box::new(MultiGzDecoder::new(file)), len.saturating_mul(MAX_GZIP_RATIO))
         } else {
-            (Box::new(BufReader::with_capacity(CHUNK, file)), metadata.len())
+            (Box::new(file), len)
         };
-        Ok(Self { path: path.to_owned(), reader, capacity })
+        Self { path: path.to_owned(), reader, capacity }
     }
 
     /// Hands over the voxels' bytes in order, whole voxels at a time.
@@ -356,6 +356,10 @@ impl Stream {
     }
 }
 
+fn is_gzip(file: &[u8]) -> bool {
+    file.starts_with(&[0x1f, 0x8b])
+}
+
 fn damaged(path: &Path, error: &std::io::Error) -> Error {
     Error::bad_data(path, format!("cannot be decompressed ({error}); fetch the file again"))
 }
@@ -367,6 +371,8 @@ fn has_magic(header: &[u8; 348]) -> bool {
 /// What the header says, checked.
 struct Header {
     path: PathBuf,
+    /// Bytes before the first voxel.
+    offset: usize,
     geometry: Geometry,
     kind: NiftiType,
     voxel_bytes: usize,
@@ -419,6 +425,7 @@ impl Header {
         let geometry = orientation(&raw, size, &path, &mut warnings)?;
         let (slope, inter) = scaling(&raw, &mut warnings);
         let header = Self {
+            offset: data_offset(&raw).map_err(bad)?,
             big_endian: raw.endianness == Endianness::Big,
             path: path.clone(),
             geometry,
@@ -428,27 +435,48 @@ impl Header {
             inter,
             warnings,
         };
-        header.skip_to_data(stream, raw.vox_offset)?;
+        header.skip_to_data(stream)?;
         Ok(header)
     }
 
-    fn skip_to_data(&self, stream: &mut Stream, offset: f32) -> Result<()> {
-        let bad = |problem: String| Error::bad_data(&self.path, problem);
-        // Some writers leave the offset 0 in a single file; the data then follow the header.
-        let offset = if offset == 0.0 { 352.0 } else { f64::from(offset) };
-        if !(348.0..=16_777_216.0).contains(&offset) {
-            return Err(bad(format!("vox_offset is {offset}; it must be 352 or a little more")));
-        }
-        let promised = offset as u64 + self.data_bytes();
+    fn skip_to_data(&self, stream: &mut Stream) -> Result<()> {
+        let promised = self.offset as u64 + self.data_bytes();
         if promised > stream.capacity {
-            return Err(bad(format!(
-                "is too short for its {} voxels of {} bytes; the file was cut off, fetch it again",
-                self.geometry.voxel_count(),
-                self.voxel_bytes
-            )));
+            return Err(Error::bad_data(
+                &self.path,
+                format!(
+                    "is too short for its {} voxels of {} bytes; the file was cut off, fetch it \
+                     again",
+                    self.geometry.voxel_count(),
+                    self.voxel_bytes
+                ),
+            ));
         }
-        let mut gap = vec![0u8; offset as usize - 348];
+        let mut gap = vec![0u8; self.offset - 348];
         stream.read_exact(&mut gap, || "ends before its voxels; fetch the file again".into())
+    }
+
+    /// The voxels without conversion, where they are what a volume holds: whole numbers of 16 bits
+    /// in the machine's byte order, not scaled, in canonical axis order. `None` for any other file,
+    /// and for a damaged one, which is then read voxel by voxel and reported.
+    fn stored(&self, file: &Arc<bytes::Mapped>) -> Option<StoredI16> {
+        let plain = self.kind == NiftiType::Int16
+            && self.big_endian == cfg!(target_endian = "big")
+            && (self.slope, self.inter) == (1.0, 0.0)
+            && CanonicalOrder::of(&self.geometry.direction).is_identity();
+        if !plain {
+            return None;
+        }
+        let len = self.offset + usize::try_from(self.data_bytes()).ok()?;
+        if !is_gzip(file) {
+            return StoredI16::new(file.clone(), self.offset..len);
+        }
+        // The header was checked against what the file can hold, and memory that decompression
+        // does not reach is never touched.
+        let mut memory = bytes::zeroed(len).ok()?;
+        let written = Decompressor::new().gzip_decompress(file, &mut memory).ok()?;
+        (written == len).then_some(())?;
+        StoredI16::new(Arc::new(memory), self.offset..len)
     }
 
     fn data_bytes(&self) -> u64 {
@@ -495,6 +523,16 @@ impl Header {
             }
         }
     }
+}
+
+/// Bytes before the first voxel. Some writers leave the offset 0 in a single file; the voxels then
+/// follow the header.
+fn data_offset(raw: &NiftiHeader) -> Result<usize, String> {
+    let offset = if raw.vox_offset == 0.0 { 352.0 } else { f64::from(raw.vox_offset) };
+    if !(348.0..=16_777_216.0).contains(&offset) {
+        return Err(format!("vox_offset is {offset}; it must be 352 or a little more"));
+    }
+    Ok(offset as usize)
 }
 
 fn bytes_per_voxel(kind: NiftiType) -> Option<usize> {
