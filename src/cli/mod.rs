@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod case;
 mod settings;
+mod train;
 
 /// Exit status where the request could not be run.
 const CANNOT_RUN: u8 = 2;
@@ -31,6 +32,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Settings(settings::Args),
+    Train(train::Args),
 }
 
 /// Runs the command line.
@@ -52,5 +54,6 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     match cli.command {
         Command::Settings(args) => settings::run(args),
+        Command::Train(args) => train::run(args),
     }
 }
