@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod case;
+mod extract;
 mod settings;
 mod train;
 
@@ -31,6 +32,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Extract(extract::Args),
     Settings(settings::Args),
     Train(train::Args),
 }
@@ -53,6 +55,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match cli.command {
+        Command::Extract(args) => extract::run(args),
         Command::Settings(args) => settings::run(args),
         Command::Train(args) => train::run(args),
     }
