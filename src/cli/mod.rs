@@ -10,6 +10,7 @@ mod case;
 mod extract;
 mod filter;
 mod settings;
+mod train;
 
 /// Exit status where the request could not be run.
 const CANNOT_RUN: u8 = 2;
@@ -35,6 +36,7 @@ enum Command {
     Extract(extract::Args),
     Filter(filter::Args),
     Settings(settings::Args),
+    Train(train::Args),
 }
 
 /// Runs the command line.
@@ -58,5 +60,6 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Extract(args) => extract::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Settings(args) => settings::run(args),
+        Command::Train(args) => train::run(args),
     }
 }
