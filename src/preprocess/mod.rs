@@ -2,6 +2,7 @@
 //! discretise.
 
 pub mod discretise;
+pub mod perturb;
 pub mod resample;
 pub mod resegment;
 pub mod ring;
@@ -10,7 +11,7 @@ pub mod roi;
 use ndarray::Array3;
 
 use crate::features::family::Family;
-use crate::geometry::IndexBox;
+use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
 use crate::plan::Plan;
 use crate::preprocess::resample::WorkingGrid;
@@ -52,7 +53,7 @@ pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) ->
     let bounds = tumour.bounds().grown(margin(plan, spacing), grid.geometry.size);
     let intensities = intensities(volume, &grid, &bounds, plan);
     let tumour_voxels = spread(&tumour, &bounds);
-    let frame = Frame { grid: &grid, bounds, intensities: &intensities, plan };
+    let frame = Frame { grid: &grid.geometry, bounds, intensities: &intensities, plan };
 
     wanted_regions(plan)
         .map(|region| match (region, plan.regions.ring) {
@@ -123,7 +124,7 @@ fn spread(mask: &Mask, bounds: &IndexBox) -> Array3<bool> {
 
 /// What all regions of a lesion share.
 struct Frame<'a> {
-    grid: &'a WorkingGrid,
+    grid: &'a Geometry,
     bounds: IndexBox,
     intensities: &'a Array3<f32>,
     plan: &'a Plan,
@@ -148,12 +149,12 @@ impl Frame<'_> {
         let intensity =
             resegment::intensity_mask(self.intensities, &morphological, &self.plan.resegmentation);
         let roi = Roi {
-            geometry: self.grid.geometry.cropped(&self.bounds),
+            geometry: self.grid.cropped(&self.bounds),
             intensities: self.intensities.clone(),
             morphological,
             intensity,
         };
-        let size = self.grid.geometry.size;
+        let size = self.grid.size;
         let facts = RegionFacts {
             region,
             voxels: roi.morphological_count(),
