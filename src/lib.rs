@@ -12,6 +12,8 @@ pub mod preprocess;
 pub mod row;
 pub mod settings;
 pub mod signature;
+pub mod stats;
+pub mod train;
 pub mod volume;
 
 pub use error::{Error, Result};

@@ -399,6 +399,18 @@ fn resolve_features(settings: &Settings) -> Result<Features> {
             "features.families is empty; leave it out for all families",
         ));
     }
+    for family in &families {
+        let own = family.aggregations();
+        if own.len() > 1 && !own.iter().any(|a| aggregations.contains(a)) {
+            let own: Vec<_> = own.iter().map(|a| a.suffix()).collect();
+            return Err(Error::bad_request(format!(
+                "features.aggregations has none for {}; add one of {}, or leave the family out of \
+                 features.families",
+                family.name(),
+                own.join(", ")
+            )));
+        }
+    }
     Ok(Features { families, aggregations })
 }
 

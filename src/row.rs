@@ -1,9 +1,12 @@
 //! A row of the feature table: one lesion, all its values.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
 use crate::features::family::Aggregation;
-use crate::features::table::Feature;
+use crate::features::table::{FEATURES, Feature};
 use crate::features::value::Value;
 
 /// What a value describes.
@@ -53,6 +56,34 @@ impl Column {
         }
         name
     }
+
+    /// The column of this name, where its region, feature and aggregation are abscope's.
+    pub fn parse(name: &str) -> Option<Self> {
+        static TAGS: LazyLock<BTreeMap<String, (&'static Feature, Aggregation)>> =
+            LazyLock::new(tags);
+        let (region, rest) = [Region::Tumour, Region::Ring].into_iter().find_map(|region| {
+            let rest = name.strip_prefix(region.name())?.strip_prefix('_')?;
+            Some((region, rest))
+        })?;
+        // A filter's name may hold underscores itself: the longest tag that is known ends it.
+        rest.match_indices('_').find_map(|(at, _)| {
+            let (feature, aggregation) = *TAGS.get(&rest[at + 1..])?;
+            let filter = rest[..at].to_owned();
+            (!filter.is_empty()).then_some(Self { region, filter, feature, aggregation })
+        })
+    }
+}
+
+/// Every feature's id with every aggregation of its family.
+fn tags() -> BTreeMap<String, (&'static Feature, Aggregation)> {
+    let tag = |id: &str, a: Aggregation| match a.suffix() {
+        "" => id.to_owned(),
+        suffix => format!("{id}_{suffix}"),
+    };
+    FEATURES
+        .iter()
+        .flat_map(|f| f.family.aggregations().iter().map(move |&a| (tag(f.id, a), (f, a))))
+        .collect()
 }
 
 /// What is known of a region besides its features; warnings come from it.

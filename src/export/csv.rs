@@ -5,7 +5,11 @@
 //! features. Numbers are written so that they read back the same.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
+use super::output::OutputFile;
+use super::table::{self, Carried, TableWriter};
+use crate::error::{Error, Result};
 use crate::row::{FeatureRow, RegionFacts};
 
 /// The columns before facts and values.
@@ -96,4 +100,69 @@ pub fn write(rows: &[FeatureRow], writer: impl Write) -> Result<(), csv::Error> 
     }
     csv.flush()?;
     Ok(())
+}
+
+/// A table under construction.
+pub(super) struct Table {
+    path: PathBuf,
+    csv: csv::Writer<OutputFile>,
+    carried: Vec<Carried>,
+    header: Option<Vec<String>>,
+}
+
+impl Table {
+    pub(super) fn new(path: &Path, file: OutputFile, carried: &[Carried]) -> Self {
+        Self {
+            path: path.to_owned(),
+            csv: csv::Writer::from_writer(file),
+            carried: carried.to_vec(),
+            header: None,
+        }
+    }
+
+    /// What is carried through stands between the row's identity and its facts.
+    fn record<'a>(
+        &mut self,
+        own: impl IntoIterator<Item = &'a String> + Clone,
+        carried: impl Iterator<Item = &'a String>,
+    ) -> Result<()> {
+        let identity = own.clone().into_iter().take(IDENTITY.len());
+        let rest = own.into_iter().skip(IDENTITY.len());
+        self.csv.write_record(identity.chain(carried).chain(rest)).map_err(|e| self.problem(e))
+    }
+
+    fn problem(&self, error: csv::Error) -> Error {
+        Error::io(&self.path, std::io::Error::from(error))
+    }
+
+    fn start(&mut self, header: Vec<String>) -> Result<()> {
+        let carried: Vec<String> = self.carried.iter().map(|c| c.name.clone()).collect();
+        self.record(&header, carried.iter())?;
+        self.header = Some(header);
+        Ok(())
+    }
+}
+
+impl TableWriter for Table {
+    fn write(&mut self, row: &FeatureRow, carried: &[String]) -> Result<()> {
+        let header = header(row);
+        match &self.header {
+            None => self.start(header)?,
+            Some(first) if *first != header => return Err(table::other_columns(row)),
+            Some(_) => {}
+        }
+        self.record(&cells(row), carried.iter())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        if self.header.is_none() {
+            self.start(IDENTITY.map(str::to_owned).into())?;
+        }
+        let path = self.path.clone();
+        let file = self.csv.into_inner().map_err(|e| {
+            let error = std::io::Error::new(e.error().kind(), e.error().to_string());
+            Error::io(&path, error)
+        })?;
+        file.finish()
+    }
 }

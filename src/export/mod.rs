@@ -2,4 +2,9 @@
 
 pub mod csv;
 pub mod json;
+pub mod jsonl;
 pub mod output;
+#[cfg(feature = "parquet")]
+pub mod parquet;
+pub mod table;
+pub mod unit;

@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod case;
+pub mod feature_table;
 mod load;
 pub mod nifti;
 pub mod pair;

@@ -1,0 +1,236 @@
+//! A feature table reads back as it was written, in every format, and refuses what it cannot trust.
+//!
+//! Oracle: the rows that were written (round trip); for refusals, the line and column that the test
+//! itself spoilt.
+
+use std::path::{Path, PathBuf};
+
+use abscope::export::table::{self, Carried, Format};
+use abscope::features::{FEATURES, Missing};
+use abscope::ingest::feature_table::FeatureTable;
+use abscope::plan::Plan;
+use abscope::row::{Column, FeatureRow, Region, RegionFacts};
+use abscope::signature::score::LesionValues;
+use proptest::prelude::*;
+
+fn column(name: &str) -> Column {
+    Column::parse(name).expect("a column of abscope")
+}
+
+fn row(patient: &str, lesion: &str, values: &[(&str, Result<f64, Missing>)]) -> FeatureRow {
+    FeatureRow {
+        patient: patient.into(),
+        lesion: lesion.into(),
+        name: Some("GTV, \"left\"".into()),
+        site: None,
+        kvp: Some(120.0),
+        volume_ml: 12.345_678_901_234_5,
+        plan_hash: Plan::default().hash(),
+        version: "0.1.0".into(),
+        facts: vec![RegionFacts {
+            region: Region::Tumour,
+            voxels: 4711,
+            voxels_kept: 4700,
+            levels: None,
+            intensity_range: Some([-103.5, 261.0]),
+            air_fraction: 0.1,
+            bone_fraction: 0.0,
+            touches_border: true,
+        }],
+        values: values.iter().map(|(name, value)| (column(name), *value)).collect(),
+    }
+}
+
+fn rows() -> Vec<FeatureRow> {
+    let entropy = "tumour_original_cm_joint_entr_3D_comb";
+    let mean = "tumour_log_2_mm_stat_mean";
+    vec![
+        row("p 1", "1", &[(entropy, Ok(0.1 + 0.2)), (mean, Ok(-1e-300))]),
+        row("p 1", "2", &[(entropy, Err(Missing::FlatRegion)), (mean, Ok(1.797e308))]),
+        row("p,2", "1", &[(entropy, Ok(5.0)), (mean, Err(Missing::EmptyRegion))]),
+    ]
+}
+
+const FORMATS: &[Format] = &[
+    Format::Csv,
+    Format::Jsonl,
+    #[cfg(feature = "parquet")]
+    Format::Parquet,
+];
+
+fn carried() -> Vec<Carried> {
+    vec![
+        Carried { name: "age".into(), numeric: true },
+        Carried { name: "centre".into(), numeric: false },
+    ]
+}
+
+fn write(folder: &Path, format: Format, rows: &[FeatureRow]) -> PathBuf {
+    let path = folder.join(format!("features.{}", format.extension()));
+    let mut writer =
+        table::create(&path, format, &Plan::default(), &carried()).expect("a writable folder");
+    for (at, row) in rows.iter().enumerate() {
+        let cells = [(40 + at).to_string(), format!("centre {at}")];
+        writer.write(row, &cells).expect("room on the disk");
+    }
+    writer.finish().expect("room on the disk");
+    path
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+#[test]
+fn every_format_reads_back_what_was_written() {
+    for &format in FORMATS {
+        let folder = folder();
+        let table = FeatureTable::read(&write(folder.path(), format, &rows())).expect("reads");
+        assert_eq!(table.rows.len(), 3, "{format:?}");
+        for (read, written) in table.rows.iter().zip(rows()) {
+            let mut expected = LesionValues::from(&written);
+            let age = table.columns.iter().position(|c| c == "age").expect("age is numeric");
+            expected.values.insert("age".into(), read.values[age]);
+            assert_eq!(table.lesion(read), expected, "{format:?}");
+            assert_eq!(read.version.as_deref(), Some("0.1.0"));
+        }
+        assert_eq!(table.column("age").expect("numeric"), [Ok(40.0), Ok(41.0), Ok(42.0)]);
+        assert_eq!(table.text(&table.rows[2], "centre"), Some("centre 2"), "{format:?}");
+        let hash = Plan::default().hash();
+        assert_eq!(table.plan_hash().expect("one plan"), Some(hash.as_str()));
+    }
+}
+
+#[test]
+fn the_same_rows_are_the_same_bytes() {
+    for &format in FORMATS {
+        let (a, b) = (folder(), folder());
+        let read = |folder: &Path| std::fs::read(write(folder, format, &rows())).expect("written");
+        assert_eq!(read(a.path()), read(b.path()), "{format:?}");
+    }
+}
+
+#[test]
+fn a_table_without_rows_is_refused_and_can_be_written() {
+    for &format in FORMATS {
+        let folder = folder();
+        let path = write(folder.path(), format, &[]);
+        let problem = FeatureTable::read(&path).expect_err("no rows").to_string();
+        assert!(problem.contains("no rows") || problem.contains("is empty"), "{problem}");
+    }
+}
+
+#[test]
+fn a_row_with_other_columns_is_refused_when_writing() {
+    for &format in FORMATS.iter().filter(|f| **f != Format::Jsonl) {
+        let folder = folder();
+        let path = folder.path().join("t");
+        let mut writer = table::create(&path, format, &Plan::default(), &[]).expect("writable");
+        writer.write(&rows()[0], &[]).expect("the first row");
+        let other = row("p", "1", &[("tumour_original_stat_mean", Ok(1.0))]);
+        let problem = writer.write(&other, &[]).expect_err("other columns").to_string();
+        assert!(problem.contains("other columns"), "{problem}");
+    }
+}
+
+fn read_text(text: &str) -> Result<FeatureTable, String> {
+    let folder = folder();
+    let path = folder.path().join("table");
+    std::fs::write(&path, text).expect("written");
+    FeatureTable::read(&path).map_err(|e| e.to_string())
+}
+
+fn refused(text: &str, parts: &[&str]) {
+    let problem = read_text(text).expect_err(text);
+    for part in parts {
+        assert!(problem.contains(part), "{problem:?} does not say {part:?}");
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_trusted_is_refused_by_line_and_column() {
+    let mean = "tumour_original_stat_mean";
+    refused("", &["is empty"]);
+    refused("id,lesion\n1,1\n", &["no column \"patient\"", "id, lesion"]);
+    refused("patient;lesion\n1;1\n", &["commas"]);
+    refused("patient,a,a\n1,2,3\n", &["\"a\" twice"]);
+    refused("patient,lesion\n", &["no rows"]);
+    refused("patient,lesion\nA,1\nB,1\nA,1\n", &["lines 2 and 4", "lesion 1 of patient A"]);
+    refused("patient,lesion\n,1\n", &["line 2", "no patient"]);
+    refused(&format!("patient,{mean}\nA,1.5\nB,\"1,5\"\n"), &["line 3", mean, "\"1,5\""]);
+    refused(&format!("patient,missing,{mean}\nA,{mean}=because,\n"), &["line 2", "because"]);
+    refused("patient,kvp\nA,high\n", &["line 2", "kvp", "\"high\""]);
+    refused("patient,lesion\nA,1,2\n", &["line: 2"]);
+    refused("{\"patient\": \"A\"}\n", &["line 1", "values"]);
+    refused("{\"patient\": \"A\", \"values\": {}}\n{\"pat\n", &["line 2", "not JSON"]);
+}
+
+#[test]
+fn mixed_plans_are_reported_with_a_line_of_each() {
+    let table = read_text("patient,plan_hash\nA,aa\nB,bb\nC,aa\n").expect("reads");
+    let problem = table.plan_hash().expect_err("two plans").to_string();
+    assert!(problem.contains("aa in 2 rows from line 2"), "{problem}");
+    assert!(problem.contains("bb in 1 rows from line 3"), "{problem}");
+}
+
+#[test]
+fn another_engines_table_keeps_its_columns() {
+    let text = "\u{feff}patient,diagnostics_Version,original_glcm_Contrast,batch\n\
+                A,v3.1,1.25,GE\nB,v3.1,NA,Siemens\nC,v3.1,inf,GE\n";
+    let table = read_text(text).expect("reads");
+    assert_eq!(table.columns, ["original_glcm_Contrast"]);
+    assert_eq!(table.text_columns, ["diagnostics_Version", "batch"]);
+    assert_eq!(table.plan_hash().expect("none"), None);
+    assert_eq!(
+        table.column("original_glcm_Contrast").expect("numbers"),
+        [Ok(1.25), Err(Missing::NotInTable), Err(Missing::NotFinite)]
+    );
+    let problem = table.column("batch").expect_err("text").to_string();
+    assert!(problem.contains("line 2, column batch: \"GE\""), "{problem}");
+    assert_eq!(table.lesion(&table.rows[1]).batch.as_deref(), Some("Siemens"));
+}
+
+#[test]
+fn every_column_name_parses_back() {
+    for feature in FEATURES {
+        for &aggregation in feature.family.aggregations() {
+            for filter in ["original", "log_2_mm", "wavelet_LLH"] {
+                let column =
+                    Column { region: Region::Ring, filter: filter.into(), feature, aggregation };
+                assert_eq!(Column::parse(&column.name()), Some(column));
+            }
+        }
+    }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_spoilt_parquet_file_is_an_error_and_never_a_panic() {
+    let folder = folder();
+    let path = write(folder.path(), Format::Parquet, &rows());
+    let whole = std::fs::read(&path).expect("written");
+    let spoilt = folder.path().join("spoilt");
+    for length in (4..whole.len()).step_by(97) {
+        std::fs::write(&spoilt, &whole[..length]).expect("written");
+        FeatureTable::read(&spoilt).expect_err("truncated");
+    }
+    for at in (4..whole.len()).step_by(31) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xff;
+        std::fs::write(&spoilt, &bytes).expect("written");
+        let _ = FeatureTable::read(&spoilt);
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_finite_number_survives_every_format(value in prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO) {
+        for &format in FORMATS {
+            let folder = folder();
+            let rows = [row("p", "1", &[("tumour_original_stat_mean", Ok(value))])];
+            let table = FeatureTable::read(&write(folder.path(), format, &rows)).expect("reads");
+            let read = table.column("tumour_original_stat_mean").expect("numbers")[0].expect("value");
+            prop_assert_eq!(read.to_bits(), value.to_bits());
+        }
+    }
+}
