@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod case;
+mod model;
+mod score;
 mod settings;
 
 /// Exit status where the request could not be run.
@@ -30,6 +32,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Score(score::Args),
+    Model(model::Args),
     Settings(settings::Args),
 }
 
@@ -51,6 +55,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match cli.command {
+        Command::Score(args) => score::run(args),
+        Command::Model(args) => model::run(args),
         Command::Settings(args) => settings::run(args),
     }
 }

@@ -6,5 +6,6 @@ pub mod jsonl;
 pub mod output;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+pub mod scores;
 pub mod table;
 pub mod unit;
