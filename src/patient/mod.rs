@@ -3,6 +3,7 @@
 pub mod assess;
 pub mod heterogeneity;
 pub mod ranking;
+pub mod report;
 pub mod uncertainty;
 pub mod words;
 
