@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
+use crate::features::table::FEATURES;
 use crate::settings::{
     Discretisation, Interpolation, RegionSettings, Ring, Rounding, Settings, SpacingSetting,
 };
@@ -139,6 +140,16 @@ pub struct Features {
     pub families: Vec<Family>,
     /// Aggregations of the texture families, in the standard's order.
     pub aggregations: Vec<Aggregation>,
+    /// Ids of features that are left out, in alphabetical order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+}
+
+impl Features {
+    /// Whether a feature of a selected family is wanted.
+    pub fn wants(&self, id: &str) -> bool {
+        self.exclude.iter().all(|excluded| excluded != id)
+    }
 }
 
 impl Default for Plan {
@@ -411,7 +422,15 @@ fn resolve_features(settings: &Settings) -> Result<Features> {
             )));
         }
     }
-    Ok(Features { families, aggregations })
+    let mut exclude = settings.features.exclude.clone();
+    exclude.sort_unstable();
+    exclude.dedup();
+    if let Some(unknown) = exclude.iter().find(|id| FEATURES.iter().all(|f| f.id != **id)) {
+        return Err(Error::bad_request(format!(
+            "features.exclude: there is no feature {unknown}; `abscope features list` has them all"
+        )));
+    }
+    Ok(Features { families, aggregations, exclude })
 }
 
 #[cfg(test)]

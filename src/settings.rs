@@ -149,6 +149,8 @@ pub struct FeatureSelection {
     pub families: Option<Vec<Family>>,
     /// Aggregations of the texture families; 3D merged and 3D where not given.
     pub aggregations: Option<Vec<Aggregation>>,
+    /// Ids of features to leave out, such as `morph_moran_i`.
+    pub exclude: Vec<String>,
 }
 
 impl Settings {

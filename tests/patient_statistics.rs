@@ -148,8 +148,10 @@ fn cochrans_q_keeps_its_level() {
     let sd = [0.3, 0.5, 0.2, 0.7];
     let rejected = (0..trials)
         .filter(|_| {
-            let scores: Vec<f64> =
-                sd.iter().map(|sd| sd * Distribution::<f64>::sample(&StandardNormal, &mut rng)).collect();
+            let scores: Vec<f64> = sd
+                .iter()
+                .map(|sd| sd * Distribution::<f64>::sample(&StandardNormal, &mut rng))
+                .collect();
             noise_test(&scores, &sd.map(Some)).expect("a test").p < 0.05
         })
         .count();
@@ -160,9 +162,7 @@ fn perturbed(rng: &mut ChaCha8Rng, centre: [f64; 2], sd: f64, count: usize) -> M
     let rows = (0..count)
         .map(|_| {
             let common: f64 = StandardNormal.sample(rng);
-            centre
-                .map(|c| c + sd * (0.6 * common + 0.8 * normal(rng)))
-                .to_vec()
+            centre.map(|c| c + sd * (0.6 * common + 0.8 * normal(rng))).to_vec()
         })
         .collect();
     MeasurementError::Perturbations(rows)
@@ -340,7 +340,11 @@ fn expected_values_are_those_of_the_reference_for_the_number_of_lesions() {
             let expected =
                 |id: &str| found.measure(id).and_then(|m| m.expected).expect("expected").mean;
             // Standard errors of 4000 patients stay below 0.015.
-            assert!((expected("range") - shrink * range).abs() < 0.06, "{n}: {}", expected("range"));
+            assert!(
+                (expected("range") - shrink * range).abs() < 0.06,
+                "{n}: {}",
+                expected("range")
+            );
             let gini = 2.0 / std::f64::consts::PI.sqrt() * shrink;
             assert!((expected("gini_mean_difference") - gini).abs() < 0.06);
             assert!(found.headline().expect("two or more").interval.is_none(), "errors unknown");
@@ -396,7 +400,10 @@ fn the_same_seed_gives_the_same_draws_and_the_models_reliability_is_used() {
     let mut model = model();
     model.reliability = Some(Reliability {
         min_volume_ml: 1.0,
-        score_sd: vec![VolumeBand { max_ml: Some(1.0), sd: 0.4 }, VolumeBand { max_ml: None, sd: 0.2 }],
+        score_sd: vec![
+            VolumeBand { max_ml: Some(1.0), sd: 0.4 },
+            VolumeBand { max_ml: None, sd: 0.2 },
+        ],
         source: "made up".into(),
     });
     let error = MeasurementError::from_model(&model, Some(5.0));

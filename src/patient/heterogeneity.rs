@@ -149,9 +149,9 @@ impl Heterogeneity {
                         let drawn = of_draws.as_ref()?.get(index)?;
                         statistic.interval(value, interval(drawn)?, basis.posterior)
                     }),
-                    expected: value.ok().and_then(|value| {
-                        Expected::of(value, of_reference.as_ref()?.get(index)?)
-                    }),
+                    expected: value
+                        .ok()
+                        .and_then(|value| Expected::of(value, of_reference.as_ref()?.get(index)?)),
                 }
             })
             .collect();
@@ -242,11 +242,8 @@ impl Statistic {
     /// measurement error a second time and are wider and, for dispersions, higher than the truth:
     /// reflecting them at the measured value (basic bootstrap interval) moves them back.
     fn interval(&self, value: f64, drawn: [f64; 2], posterior: bool) -> Option<[f64; 2]> {
-        let [low, high] = if posterior {
-            drawn
-        } else {
-            [2.0 * value - drawn[1], 2.0 * value - drawn[0]]
-        };
+        let [low, high] =
+            if posterior { drawn } else { [2.0 * value - drawn[1], 2.0 * value - drawn[0]] };
         let floor = if self.dispersion { 0.0 } else { f64::NEG_INFINITY };
         let ceiling = if self.id == "low_share" { 1.0 } else { f64::INFINITY };
         Some([low.clamp(floor, ceiling), high.clamp(floor, ceiling)])
@@ -321,8 +318,7 @@ pub fn gini_mean_difference(values: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len() as f64;
     // Sum over pairs of the higher less the lower: value i is higher in i pairs, lower in n-1-i.
-    let sum: f64 =
-        sorted.iter().zip(0u32..).map(|(v, i)| v * (2.0 * f64::from(i) - n + 1.0)).sum();
+    let sum: f64 = sorted.iter().zip(0u32..).map(|(v, i)| v * (2.0 * f64::from(i) - n + 1.0)).sum();
     sum / (n * (n - 1.0) / 2.0)
 }
 

@@ -249,9 +249,8 @@ fn coefficient_draws(model: &Model) -> Vec<Vec<f64>> {
     let Some(bootstrap) = &model.bootstrap else { return Vec::new() };
     let own = model.coefficients();
     let n = bootstrap.draws.len() as f64;
-    let mean: Vec<f64> = (0..own.len())
-        .map(|j| bootstrap.draws.iter().map(|row| row[j]).sum::<f64>() / n)
-        .collect();
+    let mean: Vec<f64> =
+        (0..own.len()).map(|j| bootstrap.draws.iter().map(|row| row[j]).sum::<f64>() / n).collect();
     let centred = |row: &Vec<f64>| (0..own.len()).map(|j| own[j] + row[j] - mean[j]).collect();
     bootstrap.draws.iter().map(centred).collect()
 }
