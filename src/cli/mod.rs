@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod case;
 mod model;
+mod report;
 mod score;
 mod settings;
 
@@ -32,6 +33,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Report(report::Args),
     Score(score::Args),
     Model(model::Args),
     Settings(settings::Args),
@@ -55,6 +57,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match cli.command {
+        Command::Report(args) => report::run(args),
         Command::Score(args) => score::run(args),
         Command::Model(args) => model::run(args),
         Command::Settings(args) => settings::run(args),

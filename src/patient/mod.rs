@@ -2,6 +2,7 @@
 
 pub mod assess;
 pub mod heterogeneity;
+pub mod perturbations;
 pub mod ranking;
 pub mod report;
 pub mod uncertainty;
