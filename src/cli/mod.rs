@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod case;
+mod extract;
 mod model;
 mod report;
 mod score;
@@ -34,6 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Report(report::Args),
+    Extract(extract::Args),
     Score(score::Args),
     Model(model::Args),
     Settings(settings::Args),
@@ -60,6 +62,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::run(args),
         Command::Score(args) => score::run(args),
         Command::Model(args) => model::run(args),
+        Command::Extract(args) => extract::run(args),
         Command::Settings(args) => settings::run(args),
     }
 }

@@ -81,7 +81,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     let errors: Vec<MeasurementError> = if args.perturbations > 0 {
-        measurement_errors(&case, &rows, &scorer, &plan, args.perturbations, args.seed)
+        measurement_errors(&case, &rows, &scorer, &plan, args.perturbations, args.seed)?
     } else {
         let of = |l: &LesionValues| MeasurementError::from_model(&model, l.volume_ml);
         lesions.iter().map(of).collect()

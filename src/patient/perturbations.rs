@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::uncertainty::MeasurementError;
 use crate::extract::describe_all;
+use crate::error::Result;
 use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::preprocess::perturb::{Perturber, Ranges};
@@ -15,6 +16,9 @@ use crate::signature::score::{LesionValues, Scorer};
 ///
 /// `rows` are the lesions' own rows, `plan` what [`crate::signature::Model::plan`] gives: only what
 /// the model needs is computed. Runs on all threads; the result depends on the seed only.
+///
+/// # Errors
+/// The plan has a filter that sees the whole image.
 pub fn measurement_errors(
     case: &Case,
     rows: &[FeatureRow],
@@ -22,16 +26,18 @@ pub fn measurement_errors(
     plan: &Plan,
     count: usize,
     seed: u64,
-) -> Vec<MeasurementError> {
+) -> Result<Vec<MeasurementError>> {
     let perturbers: Vec<Option<Perturber<'_>>> = case
         .lesions
         .par_iter()
         .zip(rows)
         .map(|(lesion, row)| {
-            scorer.standardised_terms(&LesionValues::from(row)).ok()?;
-            Some(Perturber::new(case, lesion, plan, Ranges::default(), seed))
+            if scorer.standardised_terms(&LesionValues::from(row)).is_err() {
+                return Ok(None);
+            }
+            Perturber::new(case, lesion, plan, Ranges::default(), seed).map(Some)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let work: Vec<(usize, u64)> = (0..perturbers.len())
         .flat_map(|lesion| (0..count as u64).map(move |index| (lesion, index)))
         .collect();
@@ -47,7 +53,8 @@ pub fn measurement_errors(
             scorer.standardised_terms(&values).ok()
         })
         .collect();
-    done.chunks(count.max(1))
+    Ok(done
+        .chunks(count.max(1))
         .map(|copies| MeasurementError::Perturbations(copies.iter().flatten().cloned().collect()))
-        .collect()
+        .collect())
 }

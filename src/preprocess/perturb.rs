@@ -12,6 +12,8 @@
 //! depend on the image; growth and shrinkage are the level of the moved contour that holds the wanted
 //! volume.
 
+use std::sync::Arc;
+
 use ndarray::{Array3, Axis};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +21,9 @@ use rand_distr::{Distribution, StandardNormal};
 use sha2::{Digest, Sha256};
 
 use super::resample::{cubic_weights, mirror, spline_coefficients};
-use super::{Frame, Prepared, margin, ring, wanted_regions};
+use super::{Frame, Prepared, ring, wanted_regions};
+use crate::error::{Error, Result};
+use crate::filters;
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::ingest::{Case, Lesion};
 use crate::mask::Mask;
@@ -86,20 +90,30 @@ pub struct Perturber<'a> {
     /// The centre of rotation, voxels of the image.
     centre: Vec3,
     noise_sd: f64,
+    /// Working voxels around the lesion that rings, local intensity and filters need.
+    margin: [usize; 3],
 }
 
 impl<'a> Perturber<'a> {
     /// Prepares a lesion of a case.
-    pub fn new(case: &'a Case, lesion: &'a Lesion, plan: &'a Plan, ranges: Ranges, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// The plan has a filter that sees the whole image, which is not perturbed as a whole.
+    pub fn new(
+        case: &'a Case,
+        lesion: &'a Lesion,
+        plan: &'a Plan,
+        ranges: Ranges,
+        seed: u64,
+    ) -> Result<Self> {
         let native = case.volume.geometry().clone();
         let mask = &lesion.mask;
         let voxels = set_voxels(mask);
         let centre = native.world_to_voxel(mask.centroid());
         let spacing = plan.resampling.spacing_mm.resolve(native.spacing);
-        let room: Vec3 = {
-            let margin = margin(plan, spacing);
-            std::array::from_fn(|a| (margin[a] + 2) as f64 * spacing[a] + CONTOUR_ROOM_MM)
-        };
+        let margin = margin(plan, spacing)?;
+        let room: Vec3 =
+            std::array::from_fn(|a| (margin[a] + 2) as f64 * spacing[a] + CONTOUR_ROOM_MM);
         let source = source_box(&native, &voxels, centre, room, plan);
         let others = case
             .lesions
@@ -108,7 +122,7 @@ impl<'a> Perturber<'a> {
             .filter(|other| source.intersection(other.mask.bounds()).is_some())
             .map(|other| fraction(&other.mask, &source))
             .collect();
-        Self {
+        Ok(Self {
             plan,
             ranges,
             seed,
@@ -121,7 +135,8 @@ impl<'a> Perturber<'a> {
             native,
             voxels,
             centre,
-        }
+            margin,
+        })
     }
 
     /// The image's own noise around the lesion, HU; 0 where it cannot be estimated.
@@ -135,7 +150,7 @@ impl<'a> Perturber<'a> {
         let mut rng = self.rng(index);
         let spacing = self.plan.resampling.spacing_mm.resolve(self.native.spacing);
         let motion = Motion::draw(self, spacing, &mut rng);
-        let (grid, bounds) = motion.grid(self, margin(self.plan, spacing));
+        let (grid, bounds) = motion.grid(self, self.margin);
         let sampler = motion.sampler(&bounds);
 
         let intensities = self.intensities(&sampler, &mut rng);
@@ -154,7 +169,18 @@ impl<'a> Perturber<'a> {
         let tumour = self.move_contour(&tumour, &within, spacing, &mut rng)?;
 
         let whole = IndexBox::whole(grid.size);
-        let frame = Frame { grid: &grid, bounds: whole, intensities: &intensities, plan: self.plan };
+        let wanted = super::wanted_filters(self.plan);
+        let responses = match wanted.is_empty() {
+            true => Vec::new(),
+            false => super::respond(&wanted, &intensities, spacing, &whole, self.plan),
+        };
+        let frame = Frame {
+            grid: &grid,
+            bounds: whole,
+            intensities: &intensities,
+            responses: Arc::new(responses),
+            plan: self.plan,
+        };
         let regions = wanted_regions(self.plan).map(|region| match (region, self.plan.regions.ring) {
             (Region::Ring, Some(ring)) => {
                 let mut shell = ring::shell(&tumour, spacing, ring.inner_mm, ring.outer_mm);
@@ -239,6 +265,26 @@ impl<'a> Perturber<'a> {
         moved.slice_mut(slice).zip_mut_with(&height, |m, &h| *m = h <= level);
         Some(moved)
     }
+}
+
+/// How far, in working voxels, a copy must reach beyond its lesion.
+fn margin(plan: &Plan, spacing: Vec3) -> Result<[usize; 3]> {
+    let mut margin = super::margin(plan, spacing);
+    for filter in super::wanted_filters(plan) {
+        match filters::support(&filter, spacing) {
+            Ok(Some(reach)) => margin = std::array::from_fn(|a| margin[a].max(reach[a])),
+            Ok(None) => {
+                return Err(Error::bad_request(format!(
+                    "filter {} sees the whole image, and perturbed copies hold the surroundings of \
+                     a lesion only; leave perturbations out (--perturbations 0)",
+                    filter.maps().join(", ")
+                )));
+            }
+            // Its maps are missing with and without perturbation.
+            Err(_) => {}
+        }
+    }
+    Ok(margin)
 }
 
 fn symmetric(rng: &mut ChaCha8Rng, half: f64) -> f64 {
@@ -638,7 +684,7 @@ mod tests {
         for interpolation in ["trilinear", "tricubic_spline"] {
             let plan = plan(interpolation);
             let ranges = Ranges { rotation_degrees: 13.0, ..still() };
-            let perturber = Perturber::new(&case, &case.lesions[0], &plan, ranges, 5);
+            let perturber = Perturber::new(&case, &case.lesions[0], &plan, ranges, 5).expect("no filters");
             let [x, y, z] = case.lesions[0].mask.centroid();
             let expected = 0.5 * x + 2.0 * y - z;
             for index in 0..10 {
@@ -670,7 +716,7 @@ mod tests {
         let case = ball(0.0);
         let plan = plan("trilinear");
         let ranges = Ranges { volume_change: 0.2, contour_mm: 1.0, ..still() };
-        let perturber = Perturber::new(&case, &case.lesions[0], &plan, ranges, 6);
+        let perturber = Perturber::new(&case, &case.lesions[0], &plan, ranges, 6).expect("no filters");
         let ball = 4.0 / 3.0 * std::f64::consts::PI * 1000.0;
         let shares: Vec<f64> =
             (0..60).map(|i| count(&perturber.copy(i).expect("a copy")[0]) / ball).collect();
@@ -694,7 +740,7 @@ mod tests {
         let case = ball(5.0);
         let plan = plan("trilinear");
         let perturber =
-            |seed| Perturber::new(&case, &case.lesions[0], &plan, Ranges::default(), seed);
+            |seed| Perturber::new(&case, &case.lesions[0], &plan, Ranges::default(), seed).expect("no filters");
         let values = |seed, index| {
             let copy = perturber(seed).copy(index).expect("a copy");
             copy[0].roi.as_ref().expect("a region").values()
