@@ -9,6 +9,9 @@ use clap::{Parser, Subcommand};
 mod case;
 mod extract;
 mod filter;
+mod model;
+mod report;
+mod score;
 mod settings;
 mod train;
 
@@ -33,8 +36,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Report(report::Args),
     Extract(extract::Args),
     Filter(filter::Args),
+    Score(score::Args),
+    Model(model::Args),
     Settings(settings::Args),
     Train(train::Args),
 }
@@ -57,6 +63,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match cli.command {
+        Command::Report(args) => report::run(args),
+        Command::Score(args) => score::run(args),
+        Command::Model(args) => model::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Filter(args) => filter::run(args),
         Command::Settings(args) => settings::run(args),
