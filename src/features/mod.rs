@@ -3,7 +3,11 @@
 //! Every family is a function from a prepared region to [`FeatureValues`]; it reads no file and
 //! knows no settings but its own parameters.
 
+pub mod distribution;
 pub mod family;
+pub mod intensity_histogram;
+pub mod intensity_statistics;
+pub mod intensity_volume_histogram;
 pub mod parameters;
 pub mod table;
 pub mod value;

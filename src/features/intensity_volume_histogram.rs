@@ -1,0 +1,125 @@
+//! Intensity-volume histogram features (IBSI P88C).
+//!
+//! For every level of the intensity range G, whether or not a voxel has it: which fraction of the
+//! range lies below it, and which fraction of the region's volume has at least that intensity.
+
+use super::parameters::IvhDiscretisation;
+use super::value::{FeatureValues, Missing, finite};
+use crate::preprocess::roi::Roi;
+
+const IDS: [&str; 6] =
+    ["ivh_v10", "ivh_v90", "ivh_i10", "ivh_i90", "ivh_diff_v10_v90", "ivh_diff_i10_i90"];
+
+/// More levels than this are no longer a histogram; a range of 4,096 HU in steps of 0.01 HU is
+/// within.
+const MAX_LEVELS: f64 = 1e6;
+
+/// The six features. `range` is the re-segmentation range in units of the image, which G spans;
+/// without one (or for a fixed bin number) G spans the region's own intensities.
+///
+/// Volume fractions are fractions of 1. Intensities are in units of the image, those of a fixed bin
+/// number are bin numbers. All are missing where G is a single intensity.
+pub fn compute(
+    roi: &Roi,
+    discretisation: &IvhDiscretisation,
+    range: Option<[f64; 2]>,
+) -> FeatureValues {
+    let missing = |reason| IDS.map(|id| (id, Err(reason))).into();
+    let values = roi.values();
+    if values.is_empty() {
+        return missing(Missing::EmptyRegion);
+    }
+    let [low, high] = bounds(&values);
+    if low == high && range.is_none() {
+        return missing(Missing::FlatRegion);
+    }
+    let Some(scale) = Scale::new(discretisation, range, [low, high]) else {
+        return missing(Missing::TooManyLevels);
+    };
+    if scale.levels < 2 {
+        return missing(Missing::FlatRegion);
+    }
+    let at_least = scale.volume_fractions(&values);
+    let volume_at = |fraction: f64| {
+        let last = (scale.levels - 1) as f64;
+        // A level that lies at 0.1 of the range must not miss it by a rounding error.
+        let first = (0..scale.levels).find(|&i| i as f64 / last >= fraction - 1e-12);
+        at_least[first.unwrap_or(scale.levels - 1)]
+    };
+    let intensity_at = |fraction: f64| {
+        let first = at_least.iter().position(|&v| v <= fraction);
+        // Where even the highest level fills more of the volume, no level lies above.
+        scale.intensity(first.unwrap_or(scale.levels - 1))
+    };
+    let (v10, v90) = (volume_at(0.1), volume_at(0.9));
+    let (i10, i90) = (intensity_at(0.1), intensity_at(0.9));
+    IDS.into_iter().zip([v10, v90, i10, i90, v10 - v90, i10 - i90].map(finite)).collect()
+}
+
+fn bounds(values: &[f32]) -> [f64; 2] {
+    let (low, high) = values
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+    [f64::from(low), f64::from(high)]
+}
+
+/// The levels of G: `levels` of them, `step` apart.
+struct Scale {
+    /// Where the first level begins: an intensity belongs to level `floor((x - start) / step)`.
+    start: f64,
+    step: f64,
+    levels: usize,
+    /// What the first level is called, and how far apart the levels' names are.
+    first: f64,
+    name_step: f64,
+}
+
+impl Scale {
+    fn new(
+        discretisation: &IvhDiscretisation,
+        range: Option<[f64; 2]>,
+        occurring: [f64; 2],
+    ) -> Option<Self> {
+        let [low, high] = range.unwrap_or(occurring);
+        let (start, step, levels, first, name_step) = match *discretisation {
+            IvhDiscretisation::None { step } => {
+                (low, step, ((high - low) / step + 1e-9).floor() + 1.0, low, step)
+            }
+            IvhDiscretisation::FixedBinSize { width } => {
+                (low, width, ((high - low) / width - 1e-9).ceil(), low + width / 2.0, width)
+            }
+            IvhDiscretisation::FixedBinNumber { bins } => {
+                let [low, high] = occurring;
+                (low, (high - low) / f64::from(bins), f64::from(bins), 1.0, 1.0)
+            }
+        };
+        (levels <= MAX_LEVELS && step > 0.0).then_some(Self {
+            start,
+            step,
+            levels: levels as usize,
+            first,
+            name_step,
+        })
+    }
+
+    fn intensity(&self, level: usize) -> f64 {
+        self.first + level as f64 * self.name_step
+    }
+
+    /// The fraction of the values at each level or above.
+    fn volume_fractions(&self, values: &[f32]) -> Vec<f64> {
+        let mut counts = vec![0u64; self.levels];
+        let last = self.levels - 1;
+        for &value in values {
+            let level = ((f64::from(value) - self.start) / self.step).floor().max(0.0) as usize;
+            counts[level.min(last)] += 1;
+        }
+        let mut above = 0;
+        let mut fractions = vec![0.0; self.levels];
+        for (fraction, count) in fractions.iter_mut().zip(&counts).rev() {
+            above += count;
+            *fraction = above as f64 / values.len() as f64;
+        }
+        fractions
+    }
+}
