@@ -485,7 +485,7 @@ seen = {
 }
 schema = pyarrow.parquet.read_schema(path)
 about = json.loads(schema.field(column).metadata[b"abscope"])
-file = {k.decode(): v.decode() for k, v in schema.metadata.items() if k.startswith(b"abscope")}
+file = {k.decode(): v.decode() for k, v in pyarrow.parquet.read_metadata(path).metadata.items() if k.startswith(b"abscope")}
 types = {name: str(schema.field(name).type) for name in ["patient", column, "tumour_fact_voxels", "tumour_fact_touches_border", "age", "centre"]}
 print(json.dumps({"seen": seen, "about": about, "file": file, "types": types}))
 "#;
