@@ -2,7 +2,9 @@
 
 pub mod error;
 pub mod export;
+pub mod extract;
 pub mod features;
+pub mod filters;
 pub mod geometry;
 pub mod ingest;
 pub mod mask;

@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
 use crate::features::table::FEATURES;
+use crate::filters::FilterSettings;
+use crate::row::ORIGINAL;
 use crate::settings::{
     Discretisation, Interpolation, RegionSettings, Ring, Rounding, Settings, SpacingSetting,
 };
@@ -30,6 +32,9 @@ pub struct Plan {
     pub intensity_volume_histogram: IvhDiscretisation,
     /// Parameters of the texture matrices.
     pub texture: TextureParameters,
+    /// Filters, whose response maps are described besides the image itself.
+    #[serde(default, rename = "filter", skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<FilterSettings>,
     /// Regions to describe.
     pub regions: Regions,
     /// What to compute.
@@ -143,12 +148,20 @@ pub struct Features {
     /// Ids of features that are left out, in alphabetical order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Images to describe, `original` and response maps; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maps: Option<Vec<String>>,
 }
 
 impl Features {
     /// Whether a feature of a selected family is wanted.
     pub fn wants(&self, id: &str) -> bool {
         self.exclude.iter().all(|excluded| excluded != id)
+    }
+
+    /// Whether an image (`original` or a response map) is to be described.
+    pub fn wants_map(&self, name: &str) -> bool {
+        self.maps.as_ref().is_none_or(|maps| maps.iter().any(|map| map == name))
     }
 }
 
@@ -191,6 +204,7 @@ impl Plan {
             filtered_discretisation,
             intensity_volume_histogram,
             texture: settings.texture,
+            filters: settings.filters.clone(),
             regions: resolve_regions(settings)?,
             features: resolve_features(settings)?,
         })
@@ -430,7 +444,34 @@ fn resolve_features(settings: &Settings) -> Result<Features> {
             "features.exclude: there is no feature {unknown}; `abscope features list` has them all"
         )));
     }
-    Ok(Features { families, aggregations, exclude })
+    Ok(Features { families, aggregations, exclude, maps: resolve_maps(settings)? })
+}
+
+/// The images to describe, each known; settings of filters are checked on the way.
+fn resolve_maps(settings: &Settings) -> Result<Option<Vec<String>>> {
+    let mut known = vec![ORIGINAL.to_owned()];
+    for filter in &settings.filters {
+        filter.check().map_err(|problem| Error::BadRequest(problem))?;
+        for map in filter.maps() {
+            if known.contains(&map) {
+                return Err(Error::bad_request(format!(
+                    "two response maps are called {map}; give each filter a name of its own"
+                )));
+            }
+            known.push(map);
+        }
+    }
+    let Some(wanted) = &settings.features.maps else { return Ok(None) };
+    if let Some(unknown) = wanted.iter().find(|map| !known.contains(map)) {
+        return Err(Error::bad_request(format!(
+            "features.maps: there is no image {unknown}; there is {}",
+            known.join(", ")
+        )));
+    }
+    if wanted.is_empty() {
+        return Err(Error::bad_request("features.maps is empty; leave it out for all images"));
+    }
+    Ok(Some(known.into_iter().filter(|map| wanted.contains(map)).collect()))
 }
 
 #[cfg(test)]
@@ -442,6 +483,19 @@ mod tests {
         let plan = Plan::default();
         let again = Settings::parse(&plan.to_toml()).expect("the plan is valid settings");
         assert_eq!(Plan::resolve(&again).expect("and resolves"), plan);
+    }
+
+    #[test]
+    fn filters_are_part_of_the_plan_and_of_its_hash() {
+        let text = "[[filter]]\nname = \"log2\"\nkind = \"log\"\nsigma_mm = 2.0\n";
+        let plan = Plan::resolve(&Settings::parse(text).expect("valid")).expect("resolves");
+        let again = Settings::parse(&plan.to_toml()).expect("the plan is valid settings");
+        assert_eq!(Plan::resolve(&again).expect("and resolves"), plan);
+        assert_ne!(plan.hash(), Plan::default().hash());
+        let unknown = text.replace("sigma_mm", "sigma");
+        assert!(Settings::parse(&unknown).expect_err("unknown key").contains("sigma"));
+        let twice = Settings::parse(&text.repeat(2)).expect("valid");
+        assert!(Plan::resolve(&twice).expect_err("one name twice").to_string().contains("log2"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
+use crate::filters::FilterSettings;
 
 /// Extraction settings as written, sections and keys optional.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Settings {
     pub intensity_volume_histogram: Option<IvhDiscretisation>,
     /// Parameters of the texture matrices.
     pub texture: TextureParameters,
+    /// Filters, whose response maps are described besides the image itself.
+    #[serde(rename = "filter", skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<FilterSettings>,
     /// Regions to describe.
     pub regions: RegionSettings,
     /// Families and aggregations to compute.
@@ -151,6 +155,8 @@ pub struct FeatureSelection {
     pub aggregations: Option<Vec<Aggregation>>,
     /// Ids of features to leave out, such as `morph_moran_i`.
     pub exclude: Vec<String>,
+    /// Images to describe: `original` and the names of response maps; all where not given.
+    pub maps: Option<Vec<String>>,
 }
 
 impl Settings {

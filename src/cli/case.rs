@@ -38,7 +38,6 @@ pub(crate) struct CaseArgs {
 }
 
 impl CaseArgs {
-    #[allow(dead_code, reason = "taken up by the next command")]
     pub(crate) fn load(&self) -> anyhow::Result<Case> {
         let sites: BTreeMap<String, String> = self.site.iter().cloned().collect();
         let options = LoadOptions {

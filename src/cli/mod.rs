@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod case;
+mod extract;
 mod settings;
 
 /// Exit status where the request could not be run.
@@ -30,6 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Extract(extract::Args),
     Settings(settings::Args),
 }
 
@@ -51,6 +53,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match cli.command {
+        Command::Extract(args) => extract::run(args),
         Command::Settings(args) => settings::run(args),
     }
 }

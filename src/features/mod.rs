@@ -8,8 +8,11 @@ pub mod family;
 pub mod intensity_histogram;
 pub mod intensity_statistics;
 pub mod intensity_volume_histogram;
+pub mod local_intensity;
+pub mod morphology;
 pub mod parameters;
 pub mod table;
+pub mod texture;
 pub mod value;
 
 pub use family::{Aggregation, Family};

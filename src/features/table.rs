@@ -114,6 +114,18 @@ pub static FEATURES: &[Feature] = &[
         family: Family::Morphology,
     },
     Feature {
+        id: "morph_vol_dens_ombb",
+        name: "Volume density (oriented minimum bounding box)",
+        ibsi: "ZH1A",
+        family: Family::Morphology,
+    },
+    Feature {
+        id: "morph_area_dens_ombb",
+        name: "Area density (oriented minimum bounding box)",
+        ibsi: "IQYR",
+        family: Family::Morphology,
+    },
+    Feature {
         id: "morph_vol_dens_aee",
         name: "Volume density (approximate enclosing ellipsoid)",
         ibsi: "6BDE",
@@ -123,6 +135,18 @@ pub static FEATURES: &[Feature] = &[
         id: "morph_area_dens_aee",
         name: "Area density (approximate enclosing ellipsoid)",
         ibsi: "RDD2",
+        family: Family::Morphology,
+    },
+    Feature {
+        id: "morph_vol_dens_mvee",
+        name: "Volume density (minimum volume enclosing ellipsoid)",
+        ibsi: "SWZ1",
+        family: Family::Morphology,
+    },
+    Feature {
+        id: "morph_area_dens_mvee",
+        name: "Area density (minimum volume enclosing ellipsoid)",
+        ibsi: "BRI8",
         family: Family::Morphology,
     },
     Feature {

@@ -27,6 +27,8 @@ pub enum Missing {
     TooManyLevels,
     /// Grey levels below 1: an image without discretisation must hold whole numbers from 1.
     LevelsBelowOne,
+    /// A filter's kernel is too wide for the grid.
+    FilterTooWide,
     /// The table that was read has an empty cell here.
     NotInTable,
     /// The result exceeds the range of a 64-bit number.
@@ -46,6 +48,7 @@ impl Missing {
             Self::LevelsBelowOne => {
                 "without discretisation, intensities must be whole numbers from 1"
             }
+            Self::FilterTooWide => "the filter's kernel is too wide for the grid",
             Self::NotInTable => "the feature table has no value here",
             Self::NotFinite => "the result is not a finite number",
         }

@@ -7,10 +7,14 @@ pub mod resegment;
 pub mod ring;
 pub mod roi;
 
+use std::sync::Arc;
+
 use ndarray::Array3;
 
 use crate::features::family::Family;
-use crate::geometry::IndexBox;
+use crate::features::value::Missing;
+use crate::filters::{self, FilterSettings};
+use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
 use crate::plan::Plan;
 use crate::preprocess::resample::WorkingGrid;
@@ -31,9 +35,14 @@ const BONE_HU: f32 = 300.0;
 pub struct Prepared {
     /// The region's voxels. `None` where resampling, other lesions or the ring's HU range left none.
     pub roi: Option<Roi>,
+    /// Response maps of the plan's filters on the box of `roi`, by name.
+    pub responses: Arc<Vec<Response>>,
     /// Facts for warnings; `levels` is filled in by the extraction.
     pub facts: RegionFacts,
 }
+
+/// A filter's response map on the box of a lesion, or why there is none.
+pub type Response = (String, Result<Array3<f32>, Missing>);
 
 /// Prepares the regions that a plan asks for of one lesion.
 ///
@@ -52,7 +61,8 @@ pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) ->
     let bounds = tumour.bounds().grown(margin(plan, spacing), grid.geometry.size);
     let intensities = intensities(volume, &grid, &bounds, plan);
     let tumour_voxels = spread(&tumour, &bounds);
-    let frame = Frame { grid: &grid, bounds, intensities: &intensities, plan };
+    let responses = Arc::new(responses(volume, &grid, &bounds, plan));
+    let frame = Frame { grid: &grid, bounds, intensities: &intensities, responses, plan };
 
     wanted_regions(plan)
         .map(|region| match (region, plan.regions.ring) {
@@ -102,6 +112,49 @@ pub fn intensities(
     values
 }
 
+/// Response maps of the plan's filters within a box.
+///
+/// A filter sees the image as far as its kernel reaches, and what its boundary condition says where
+/// the image ends: the values are those of filtering the whole image.
+fn responses(volume: &Volume, grid: &WorkingGrid, bounds: &IndexBox, plan: &Plan) -> Vec<Response> {
+    let wanted =
+        |filter: &&FilterSettings| filter.maps().iter().any(|m| plan.features.wants_map(m));
+    let wanted: Vec<FilterSettings> = plan.filters.iter().filter(wanted).cloned().collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let Geometry { size, spacing, .. } = grid.geometry;
+    let whole = IndexBox::whole(size);
+    let mut seen = *bounds;
+    for filter in &wanted {
+        match filters::support(filter, spacing) {
+            Ok(Some(reach)) => seen = seen.union(&bounds.grown(reach, size)),
+            Ok(None) => seen = whole,
+            Err(_) => return too_wide(&wanted),
+        }
+    }
+    let image = intensities(volume, grid, &seen, plan);
+    let within = IndexBox {
+        min: std::array::from_fn(|a| bounds.min[a] - seen.min[a]),
+        max: std::array::from_fn(|a| bounds.max[a] - seen.min[a]),
+    };
+    match filters::respond_all_in(&wanted, image.view(), spacing, &within) {
+        Ok(maps) => maps
+            .into_iter()
+            .filter(|(name, _)| plan.features.wants_map(name))
+            .map(|(name, map)| (name, Ok(map)))
+            .collect(),
+        Err(_) => too_wide(&wanted),
+    }
+}
+
+/// The one thing that can fail once the settings are checked: a kernel of thousands of voxels, on a
+/// grid much finer than the filter.
+fn too_wide(filters: &[FilterSettings]) -> Vec<Response> {
+    let names = filters.iter().flat_map(FilterSettings::maps);
+    names.map(|name| (name, Err(Missing::FilterTooWide))).collect()
+}
+
 /// A lesion that can reach into a box of the working grid.
 fn near<'a>(grid: &WorkingGrid, other: &'a Mask, bounds: &IndexBox) -> Option<&'a Mask> {
     grid.reach(other.bounds()).intersection(bounds).map(|_| other)
@@ -126,6 +179,7 @@ struct Frame<'a> {
     grid: &'a WorkingGrid,
     bounds: IndexBox,
     intensities: &'a Array3<f32>,
+    responses: Arc<Vec<Response>>,
     plan: &'a Plan,
 }
 
@@ -167,7 +221,7 @@ impl Frame<'_> {
                     || self.bounds.min[a] + tight.max[a] == size[a]
             }),
         };
-        Prepared { roi: Some(roi), facts }
+        Prepared { roi: Some(roi), responses: self.responses.clone(), facts }
     }
 }
 
@@ -175,6 +229,7 @@ impl Prepared {
     fn empty(region: Region) -> Self {
         Self {
             roi: None,
+            responses: Arc::default(),
             facts: RegionFacts {
                 region,
                 voxels: 0,

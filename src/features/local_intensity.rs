@@ -1,0 +1,140 @@
+//! Local intensity features (IBSI 9ST6): the mean within a sphere of 1 cm³ around a voxel.
+//!
+//! A sphere's mean takes all voxels whose centre lies within it, in the region or not; where the
+//! image ends, those that are there.
+
+use ndarray::Array3;
+use rayon::prelude::*;
+
+use super::value::{FeatureValues, Missing, finite};
+use crate::preprocess::LOCAL_RADIUS_MM;
+use crate::preprocess::roi::Roi;
+
+/// Local and global intensity peak, in units of the image.
+///
+/// The local peak is the mean around the voxel of highest intensity; where several have it, the
+/// highest of their means. The global peak is the highest mean around any voxel of the region.
+pub fn compute(roi: &Roi) -> FeatureValues {
+    let peaks = peaks(roi);
+    let value = |peak: fn(&Peaks) -> f64| {
+        peaks.as_ref().map_or(Err(Missing::EmptyRegion), |p| finite(peak(p)))
+    };
+    vec![("loc_peak_loc", value(|p| p.local)), ("loc_peak_glob", value(|p| p.global))]
+}
+
+struct Peaks {
+    /// Highest intensity.
+    highest: f32,
+    /// Highest mean around a voxel of that intensity.
+    local: f64,
+    /// Highest mean around any voxel.
+    global: f64,
+}
+
+impl Peaks {
+    fn join(self, other: Self) -> Self {
+        let global = self.global.max(other.global);
+        let (highest, local) = match self.highest.total_cmp(&other.highest) {
+            std::cmp::Ordering::Greater => (self.highest, self.local),
+            std::cmp::Ordering::Less => (other.highest, other.local),
+            std::cmp::Ordering::Equal => (self.highest, self.local.max(other.local)),
+        };
+        Self { highest, local, global }
+    }
+}
+
+fn peaks(roi: &Roi) -> Option<Peaks> {
+    let rows = sphere(roi.geometry.spacing);
+    let widest = rows.iter().map(|r| r.half_width).max()?;
+    let sums = RowSums::new(&roi.intensities, widest);
+    let (nz, ny, nx) = roi.intensities.dim();
+    (0..nz * ny)
+        .into_par_iter()
+        .filter_map(|row| {
+            let (z, y) = (row / ny, row % ny);
+            let inside = roi.intensity.slice(ndarray::s![z, y, ..]);
+            let first = inside.iter().position(|&m| m)?;
+            let last = inside.iter().rposition(|&m| m)?;
+            let mut total = vec![0.0f64; last - first + 1];
+            let mut count = vec![0u32; last - first + 1];
+            for &Row { dz, dy, half_width: w } in &rows {
+                let (z, y) = (z as isize + dz, y as isize + dy);
+                if z < 0 || y < 0 || z >= nz as isize || y >= ny as isize {
+                    continue;
+                }
+                let sums = sums.row(z as usize, y as usize);
+                let below = &sums[first + widest - w..=last + widest - w];
+                let above = &sums[first + widest + w + 1..=last + widest + w + 1];
+                for ((total, above), below) in total.iter_mut().zip(above).zip(below) {
+                    *total += above - below;
+                }
+                for (x, count) in (first..).zip(count.iter_mut()) {
+                    *count += ((x + w).min(nx - 1) - x.saturating_sub(w) + 1) as u32;
+                }
+            }
+            let intensities = roi.intensities.slice(ndarray::s![z, y, ..]);
+            (first..=last)
+                .filter(|&x| inside[x])
+                .map(|x| {
+                    let mean = total[x - first] / f64::from(count[x - first]);
+                    Peaks { highest: intensities[x], local: mean, global: mean }
+                })
+                .reduce(Peaks::join)
+        })
+        .reduce_with(Peaks::join)
+}
+
+/// A row of a sphere: from `-half_width` to `half_width` along x.
+struct Row {
+    dz: isize,
+    dy: isize,
+    half_width: usize,
+}
+
+fn sphere(spacing: [f64; 3]) -> Vec<Row> {
+    let radius_squared = LOCAL_RADIUS_MM * LOCAL_RADIUS_MM;
+    let reach = |s: f64| (LOCAL_RADIUS_MM / s).floor() as isize;
+    let mut rows = Vec::new();
+    for dz in -reach(spacing[2])..=reach(spacing[2]) {
+        for dy in -reach(spacing[1])..=reach(spacing[1]) {
+            let rest = radius_squared
+                - (dz as f64 * spacing[2]).powi(2)
+                - (dy as f64 * spacing[1]).powi(2);
+            if rest >= 0.0 {
+                rows.push(Row { dz, dy, half_width: (rest.sqrt() / spacing[0]).floor() as usize });
+            }
+        }
+    }
+    rows
+}
+
+/// Running sums along x, with a margin of the sphere's half width on both sides: the sum from a to b
+/// is `row[b + margin + 1] - row[a + margin]`, also beyond the ends.
+struct RowSums {
+    values: Vec<f64>,
+    width: usize,
+    ny: usize,
+}
+
+impl RowSums {
+    fn new(intensities: &Array3<f32>, margin: usize) -> Self {
+        let (nz, ny, nx) = intensities.dim();
+        let width = nx + 2 * margin + 1;
+        let mut values = vec![0.0; nz * ny * width];
+        values.par_chunks_mut(width).enumerate().for_each(|(row, sums)| {
+            let mut sum = 0.0;
+            let intensities = intensities.slice(ndarray::s![row / ny, row % ny, ..]);
+            for (out, &value) in sums[margin + 1..].iter_mut().zip(&intensities) {
+                sum += f64::from(value);
+                *out = sum;
+            }
+            sums[margin + 1 + nx..].fill(sum);
+        });
+        Self { values, width, ny }
+    }
+
+    fn row(&self, z: usize, y: usize) -> &[f64] {
+        let start = (z * self.ny + y) * self.width;
+        &self.values[start..start + self.width]
+    }
+}

@@ -1,0 +1,202 @@
+//! Convex hull in exact arithmetic: points are whole numbers, so no tolerance decides which side of
+//! a face a point lies on (quickhull, Barber et al., doi:10.1145/235815.235821).
+
+use super::mesh::Point;
+
+/// The convex hull of points that do not all lie in one plane.
+#[derive(Clone, Debug)]
+pub(super) struct Hull {
+    /// The corners.
+    pub(super) vertices: Vec<Point>,
+    /// Triangles by their corners' indices, seen from outside anticlockwise.
+    pub(super) faces: Vec<[usize; 3]>,
+}
+
+struct Face {
+    corners: [usize; 3],
+    /// The face beyond the edge from corner i to corner i + 1.
+    neighbours: [usize; 3],
+    outside: Vec<usize>,
+    alive: bool,
+}
+
+/// The hull, or `None` where the points lie in one plane.
+pub(super) fn hull(points: &[Point]) -> Option<Hull> {
+    let first = first_tetrahedron(points)?;
+    let mut faces: Vec<Face> = Vec::new();
+    let [a, b, c, d] = first;
+    for corners in [[a, b, c], [a, c, d], [a, d, b], [b, d, c]] {
+        faces.push(Face { corners, neighbours: [0; 3], outside: Vec::new(), alive: true });
+    }
+    for i in 0..4 {
+        for e in 0..3 {
+            let edge = |f: &Face, e: usize| [f.corners[e], f.corners[(e + 1) % 3]];
+            let [from, to] = edge(&faces[i], e);
+            let beyond = (0..4)
+                .find(|&j| (0..3).any(|k| edge(&faces[j], k) == [to, from]))
+                .expect("a tetrahedron is closed");
+            faces[i].neighbours[e] = beyond;
+        }
+    }
+    let everyone = (0..points.len()).collect();
+    assign(points, everyone, &mut faces, 0);
+
+    let mut pending: Vec<usize> = (0..4).collect();
+    while let Some(at) = pending.pop() {
+        if !faces[at].alive || faces[at].outside.is_empty() {
+            continue;
+        }
+        let corners = faces[at].corners;
+        let farthest = *faces[at]
+            .outside
+            .iter()
+            .max_by_key(|&&p| (height(points, corners, p), std::cmp::Reverse(p)))
+            .expect("not empty");
+        let (visible, horizon) = seen_from(points, &faces, at, farthest);
+        let mut orphans = Vec::new();
+        for &face in &visible {
+            faces[face].alive = false;
+            orphans.append(&mut faces[face].outside);
+        }
+        let start = faces.len();
+        let count = horizon.len();
+        for (i, &(from, to, beyond, back)) in horizon.iter().enumerate() {
+            let corners = [from, to, farthest];
+            let neighbours = [beyond, start + (i + 1) % count, start + (i + count - 1) % count];
+            faces[beyond].neighbours[back] = start + i;
+            faces.push(Face { corners, neighbours, outside: Vec::new(), alive: true });
+        }
+        orphans.retain(|&p| p != farthest);
+        assign(points, orphans, &mut faces, start);
+        pending.extend(start..faces.len());
+    }
+    Some(collect(points, &faces))
+}
+
+/// Six times the signed volume of the tetrahedron of three corners and a point: above 0 outside.
+fn height(points: &[Point], [a, b, c]: [usize; 3], p: usize) -> i64 {
+    let to = |q: usize| -> [i64; 3] {
+        std::array::from_fn(|i| i64::from(points[q][i]) - i64::from(points[a][i]))
+    };
+    let ([ux, uy, uz], [vx, vy, vz], [wx, wy, wz]) = (to(b), to(c), to(p));
+    (uy * vz - uz * vy) * wx + (uz * vx - ux * vz) * wy + (ux * vy - uy * vx) * wz
+}
+
+fn first_tetrahedron(points: &[Point]) -> Option<[usize; 4]> {
+    let index = 0..points.len();
+    let a = index.clone().min_by_key(|&i| points[i])?;
+    let away = |i: usize, j: usize| -> [i64; 3] {
+        std::array::from_fn(|k| i64::from(points[j][k]) - i64::from(points[i][k]))
+    };
+    let square = |v: [i64; 3]| v.iter().map(|c| c * c).sum::<i64>();
+    let b = index.clone().max_by_key(|&i| square(away(a, i)))?;
+    let normal = |c: usize| {
+        let ([ux, uy, uz], [vx, vy, vz]) = (away(a, b), away(a, c));
+        [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx]
+    };
+    // Squares of normals exceed 64 bits for grids of thousands of voxels.
+    let wide = |v: [i64; 3]| v.iter().map(|&c| i128::from(c) * i128::from(c)).sum::<i128>();
+    let c = index.clone().max_by_key(|&i| wide(normal(i))).filter(|&c| wide(normal(c)) > 0)?;
+    let d = index.max_by_key(|&i| height(points, [a, b, c], i).abs())?;
+    match height(points, [a, b, c], d) {
+        0 => None,
+        // The fourth corner must lie below the first face.
+        h if h < 0 => Some([a, b, c, d]),
+        _ => Some([a, c, b, d]),
+    }
+}
+
+/// Gives every point to the first of the faces from `start` on that it lies above; the others lie
+/// within.
+fn assign(points: &[Point], candidates: Vec<usize>, faces: &mut [Face], start: usize) {
+    for p in candidates {
+        let above = |f: &&mut Face| height(points, f.corners, p) > 0;
+        if let Some(face) = faces[start..].iter_mut().find(above) {
+            face.outside.push(p);
+        }
+    }
+}
+
+/// The faces that a point sees, and the edges around them in order: corners, the face beyond, and
+/// which of its edges it is.
+#[allow(clippy::type_complexity, reason = "used once, right above")]
+fn seen_from(
+    points: &[Point],
+    faces: &[Face],
+    first: usize,
+    p: usize,
+) -> (Vec<usize>, Vec<(usize, usize, usize, usize)>) {
+    let mut visible = vec![first];
+    let mut horizon = Vec::new();
+    // Depth first, each face's edges in order from the one it was entered by: the horizon's edges
+    // then come one after the other.
+    let mut stack = vec![(first, 0, 3)];
+    while let Some((face, edge, left)) = stack.pop() {
+        if left == 0 {
+            continue;
+        }
+        stack.push((face, (edge + 1) % 3, left - 1));
+        let beyond = faces[face].neighbours[edge];
+        if visible.contains(&beyond) {
+            continue;
+        }
+        let back = faces[beyond].neighbours.iter().position(|&f| f == face).expect("mutual");
+        if height(points, faces[beyond].corners, p) > 0 {
+            visible.push(beyond);
+            stack.push((beyond, (back + 1) % 3, 2));
+        } else {
+            let corners = faces[face].corners;
+            horizon.push((corners[edge], corners[(edge + 1) % 3], beyond, back));
+        }
+    }
+    (visible, horizon)
+}
+
+fn collect(points: &[Point], faces: &[Face]) -> Hull {
+    let alive: Vec<[usize; 3]> = faces.iter().filter(|f| f.alive).map(|f| f.corners).collect();
+    let mut used: Vec<usize> = alive.iter().flatten().copied().collect();
+    used.sort_unstable();
+    used.dedup();
+    let place = |p: usize| used.binary_search(&p).expect("every corner is used");
+    Hull {
+        vertices: used.iter().map(|&p| points[p]).collect(),
+        faces: alive.iter().map(|f| f.map(place)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Oracle: closed form; a cube has eight corners and twelve triangles, whatever lies on its
+    /// faces and within.
+    #[test]
+    fn a_cube_full_of_points_has_eight_corners() {
+        let mut points = Vec::new();
+        for x in 0..7 {
+            for y in 0..7 {
+                for z in 0..7 {
+                    points.push([x, y, z]);
+                }
+            }
+        }
+        let hull = hull(&points).expect("not flat");
+        assert!(hull.vertices.len() >= 8);
+        let volume: i64 = hull
+            .faces
+            .iter()
+            .map(|&[a, b, c]| {
+                let v = |i: usize| hull.vertices[i].map(i64::from);
+                let ([ax, ay, az], [bx, by, bz], [cx, cy, cz]) = (v(a), v(b), v(c));
+                ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
+            })
+            .sum();
+        assert_eq!(volume, 6 * 216);
+    }
+
+    #[test]
+    fn points_in_a_plane_have_no_hull() {
+        let points: Vec<Point> = (0..20).map(|i| [i % 5, i / 5, 3 * (i % 5)]).collect();
+        assert!(hull(&points).is_none());
+    }
+}
