@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod batch;
 mod case;
 mod extract;
+mod merge;
 mod settings;
 
 /// Exit status where the request could not be run.
@@ -32,6 +34,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Extract(extract::Args),
+    Batch(batch::Args),
+    Merge(merge::Args),
     Settings(settings::Args),
 }
 
@@ -54,6 +58,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     match cli.command {
         Command::Extract(args) => extract::run(args),
+        Command::Batch(args) => batch::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Settings(args) => settings::run(args),
     }
 }
