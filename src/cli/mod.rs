@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod batch;
 mod case;
 mod extract;
 mod filter;
+mod merge;
 mod model;
 mod report;
 mod score;
@@ -41,6 +43,8 @@ enum Command {
     Filter(filter::Args),
     Score(score::Args),
     Model(model::Args),
+    Batch(batch::Args),
+    Merge(merge::Args),
     Settings(settings::Args),
     Train(train::Args),
 }
@@ -68,6 +72,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Model(args) => model::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Filter(args) => filter::run(args),
+        Command::Batch(args) => batch::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Settings(args) => settings::run(args),
         Command::Train(args) => train::run(args),
     }
