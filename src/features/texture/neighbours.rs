@@ -422,7 +422,7 @@ fn across_rows(here: &[u16], earlier: &[u16], before: &[u16], codes: &mut [u16],
 }
 
 /// Pairs, and runs if wanted, by sorting: for regions with too many levels for tables.
-fn lists(
+pub(super) fn lists(
     grid: &Grid,
     offsets: &[Offset],
     by_slice: bool,
