@@ -1,5 +1,6 @@
 //! abscope: IBSI radiomics of lesions on CT, linear signatures, and how a patient's lesions differ.
 
+pub mod batch;
 pub mod error;
 pub mod export;
 pub mod extract;
