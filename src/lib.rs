@@ -13,6 +13,7 @@ pub mod patient;
 pub mod plan;
 pub mod preprocess;
 pub mod row;
+pub mod selftest;
 pub mod settings;
 pub mod signature;
 pub mod stats;
