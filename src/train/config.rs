@@ -254,9 +254,8 @@ pub struct Penalty {
     pub l1_ratio: Vec<f64>,
     /// Number of penalties on the path.
     pub n_lambdas: usize,
-    /// Smallest penalty as a share of the largest; 0.01 with fewer rows than columns and 0.0001
-    /// otherwise where not given.
-    pub lambda_ratio: Option<f64>,
+    /// Smallest penalty as a share of the largest.
+    pub lambda_ratio: f64,
     /// Which penalty of the path.
     pub rule: LambdaRule,
 }
@@ -266,7 +265,7 @@ impl Default for Penalty {
         Self {
             l1_ratio: vec![0.1, 0.25, 0.5, 0.75, 0.9, 1.0],
             n_lambdas: 100,
-            lambda_ratio: None,
+            lambda_ratio: 0.01,
             rule: LambdaRule::OneSe,
         }
     }
@@ -379,7 +378,7 @@ impl Config {
         if !(2..=1000).contains(&e.n_lambdas) {
             return Err(format!("elastic_net.n_lambdas is {}; give 2 to 1000", e.n_lambdas));
         }
-        if e.lambda_ratio.is_some_and(|r| !(r > 0.0 && r < 1.0)) {
+        if !(e.lambda_ratio > 0.0 && e.lambda_ratio < 1.0) {
             return Err("elastic_net.lambda_ratio must lie between 0 and 1".into());
         }
         let v = &self.validation;

@@ -16,6 +16,7 @@ pub mod permutation;
 pub mod pipeline;
 pub mod procedure;
 mod quadratic;
+pub mod report;
 mod split;
 pub mod stability;
 

@@ -88,14 +88,12 @@ impl Procedure<'_> {
 
         let mut best: Option<(f64, f64, Vec<ElasticNet>, Curve, Vec<Vec<f64>>)> = None;
         for &l1_ratio in &self.config.elastic_net.l1_ratio {
-            let mut params = ElasticNet::params(response.kind())
+            let params = ElasticNet::params(response.kind())
                 .l1_ratio(l1_ratio)
                 .standardise(false)
                 .penalty_factors(factors.clone())
-                .n_lambdas(self.config.elastic_net.n_lambdas);
-            if let Some(ratio) = self.config.elastic_net.lambda_ratio {
-                params = params.lambda_ratio(ratio);
-            }
+                .n_lambdas(self.config.elastic_net.n_lambdas)
+                .lambda_ratio(self.config.elastic_net.lambda_ratio);
             let path = params.check()?.path(x.view(), &response, Some(&weights))?.solutions;
             let lambdas: Vec<f64> = path.iter().map(|s| s.lambda).collect();
             let (curve, predicted) = self.cross_validate(data, &inner, l1_ratio, &lambdas)?;
