@@ -8,35 +8,18 @@ use super::manifest::CaseRequest;
 use super::progress::Event;
 use super::{Listener, Options, Status, Summary, features_path, journal};
 use crate::error::{Error, Result};
+use crate::export;
 use crate::export::output::OutputFile;
 use crate::export::table::{self, Carried, Format, TableWriter};
 use crate::plan::Plan;
 use crate::row::FeatureRow;
-use crate::signature::Model;
-use crate::signature::score::{LesionValues, Origin, Scorer};
 
 /// The columns of `cases.csv`: what became of each case.
 const CASES_HEADER: [&str; 7] = ["case", "patient", "image", "mask", "status", "lesions", "key"];
 /// The score table.
-pub(super) const SCORES: &str = "scores.csv";
+const SCORES: &str = "scores.csv";
 /// The columns of `warnings.csv`.
 const WARNINGS_HEADER: [&str; 3] = ["case", "patient", "warning"];
-/// The columns of `scores.csv` before the cut-offs'.
-const SCORES_HEADER: [&str; 12] = [
-    "patient",
-    "lesion",
-    "name",
-    "site",
-    "volume_ml",
-    "linear_predictor",
-    "response",
-    "class",
-    "percentile",
-    "flags",
-    "no_score_because",
-    "model_hash",
-];
-
 /// Writes the tables of a run.
 pub(super) fn tables<'a>(
     folder: &Path,
@@ -46,7 +29,8 @@ pub(super) fn tables<'a>(
     listener: Listener<'_>,
 ) -> Result<Summary> {
     listener(&Event::Assembling { cases: cases.len() });
-    let mut tables = Tables::create(folder, carried, options)?;
+    let mut tables =
+        Tables::create(folder, carried, &options.plan, options.format, options.model.is_some())?;
     let records = journal::cases_folder(folder);
     for (case, status) in cases {
         tables.add(case, status, &records, listener)?;
@@ -55,9 +39,10 @@ pub(super) fn tables<'a>(
 }
 
 /// The tables of a folder under construction.
-pub(super) struct Tables<'a> {
+pub(super) struct Tables {
     features: Box<dyn TableWriter>,
-    scores: Option<Scores<'a>>,
+    scores: Option<CsvFile>,
+    reports: Reports,
     cases: CsvFile,
     failures: CsvFile,
     warnings: CsvFile,
@@ -68,22 +53,29 @@ pub(super) struct Tables<'a> {
     summary: Summary,
 }
 
-impl<'a> Tables<'a> {
+impl Tables {
     /// Begins the tables.
-    pub(super) fn create(folder: &Path, carried: &[Carried], options: &'a Options) -> Result<Self> {
-        let features = features_path(folder, options.format);
-        let formats = Format::ALL.into_iter().filter(|format| *format != options.format);
+    pub(super) fn create(
+        folder: &Path,
+        carried: &[Carried],
+        plan: &Plan,
+        format: Format,
+        with_model: bool,
+    ) -> Result<Self> {
+        let features = features_path(folder, format);
+        let formats = Format::ALL.into_iter().filter(|other| *other != format);
         let mut outdated: Vec<PathBuf> = formats.map(|f| features_path(folder, f)).collect();
-        if options.model.is_none() {
+        if !with_model {
             outdated.push(folder.join(SCORES));
         }
-        let scores = match &options.model {
-            Some(model) => Some(Scores::create(&folder.join(SCORES), model, &options.plan)?),
-            None => None,
+        let scores = match with_model {
+            true => Some(CsvFile::create(&folder.join(SCORES), &export::scores::HEADER)?),
+            false => None,
         };
         Ok(Self {
-            features: table::create(&features, options.format, &options.plan, carried)?,
+            features: table::create(&features, format, plan, carried)?,
             scores,
+            reports: Reports::create(folder, with_model)?,
             cases: CsvFile::create(&folder.join("cases.csv"), &CASES_HEADER)?,
             failures: CsvFile::create(&folder.join("failures.csv"), &failures::HEADER)?,
             warnings: CsvFile::create(&folder.join("warnings.csv"), &WARNINGS_HEADER)?,
@@ -144,7 +136,6 @@ impl<'a> Tables<'a> {
             Ok(record) => record,
             Err(error) => return Ok(Err(Failure::of(case, Stage::Assemble, &error))),
         };
-        let (warnings, carried) = (record.warnings.clone(), record.carried.clone());
         let Some(rows) = record.rows() else {
             let error = "its record has a column that this version of abscope does not know";
             return Ok(Err(Failure::new(case, Stage::Assemble, error, "give a new folder")));
@@ -161,12 +152,21 @@ impl<'a> Tables<'a> {
         }
         for row in &rows {
             self.seen.insert(identity(row));
-            self.features.write(row, &carried)?;
-            if let Some(scores) = &mut self.scores {
-                scores.write(row)?;
+            self.features.write(row, &record.carried)?;
+        }
+        if let Some(scores) = &mut self.scores {
+            for row in &record.scores {
+                scores.record(row.iter().map(String::as_str))?;
             }
         }
-        for warning in &warnings {
+        if record.report {
+            self.reports.add(case, key, records)?;
+        }
+        if let Some(problem) = &record.no_report {
+            let way_out = "the case's features are in the table; mend what is said, or go without";
+            self.fail(&Failure::new(case, Stage::Report, problem, way_out))?;
+        }
+        for warning in &record.warnings {
             self.summary.warnings += 1;
             self.warnings.record([case.order.to_string().as_str(), &case.patient, warning])?;
         }
@@ -187,7 +187,7 @@ impl<'a> Tables<'a> {
             }
         }
         if let Some(scores) = self.scores {
-            scores.file.finish()?;
+            scores.finish()?;
         }
         self.warnings.finish()?;
         self.failures.finish()?;
@@ -196,55 +196,52 @@ impl<'a> Tables<'a> {
     }
 }
 
+/// The reports of a folder: `reports/PATIENT.html` and `.json`.
+struct Reports {
+    folder: PathBuf,
+    /// Names that are taken, in lower case: not every file system tells the cases apart.
+    names: BTreeSet<String>,
+}
+
+impl Reports {
+    /// Begins with none; those of an earlier run may be of patients that are gone.
+    fn create(folder: &Path, wanted: bool) -> Result<Self> {
+        let folder = folder.join("reports");
+        match std::fs::remove_dir_all(&folder) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(&folder, e));
+            }
+            _ => {}
+        }
+        if wanted {
+            std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        }
+        Ok(Self { folder, names: BTreeSet::new() })
+    }
+
+    /// Gives the report of a finished case its patient's name.
+    fn add(&mut self, case: &CaseRequest, key: &str, records: &Path) -> Result<()> {
+        let plain = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' };
+        let mut name: String = case.patient.chars().take(100).map(plain).collect();
+        // A patient with several cases has a report of each.
+        if !self.names.insert(name.to_lowercase()) {
+            name = format!("{name}-case-{}", case.order);
+            self.names.insert(name.to_lowercase());
+        }
+        for (kept, ending) in [("html", "html"), ("report.json", "json")] {
+            let from = journal::report_path(records, key, kept);
+            let to = self.folder.join(format!("{name}.{ending}"));
+            // A second name for the same bytes where the file system can, else a copy.
+            if std::fs::hard_link(&from, &to).is_err() {
+                std::fs::copy(&from, &to).map_err(|e| Error::io(&to, e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn identity(row: &FeatureRow) -> (String, String) {
     (row.patient.clone(), row.lesion.clone())
-}
-
-/// A score table under construction.
-struct Scores<'a> {
-    scorer: Scorer<'a>,
-    model_hash: String,
-    file: CsvFile,
-}
-
-impl<'a> Scores<'a> {
-    fn create(path: &Path, model: &'a Model, plan: &Plan) -> Result<Self> {
-        Ok(Self {
-            scorer: model.scorer(Origin::Plan(plan))?,
-            model_hash: model.hash(),
-            file: CsvFile::create(path, &SCORES_HEADER)?,
-        })
-    }
-
-    fn write(&mut self, row: &FeatureRow) -> Result<()> {
-        let lesion = LesionValues::from(row);
-        let score = self.scorer.score(&lesion);
-        let optional = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
-        let score = match &score {
-            Ok(score) => [
-                score.linear_predictor.to_string(),
-                score.response.to_string(),
-                score.classes.first().map(|c| c.class.clone()).unwrap_or_default(),
-                optional(score.percentile),
-                score.flags.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; "),
-                String::new(),
-            ],
-            Err(refusal) => {
-                let none = String::new;
-                [none(), none(), none(), none(), none(), refusal.to_string()]
-            }
-        };
-        let volume_ml = row.volume_ml.to_string();
-        let lesion = [
-            row.patient.as_str(),
-            &row.lesion,
-            row.name.as_deref().unwrap_or(""),
-            row.site.as_deref().unwrap_or(""),
-            &volume_ml,
-        ];
-        let score = score.iter().map(String::as_str);
-        self.file.record(lesion.into_iter().chain(score).chain([self.model_hash.as_str()]))
-    }
 }
 
 /// A small CSV file under construction.

@@ -17,11 +17,12 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::Options;
 use super::manifest::CaseRequest;
 use crate::error::{Error, Result};
 use crate::export::output::OutputFile;
 use crate::features::value::{Missing, Value};
-use crate::plan::{Plan, hex};
+use crate::plan::hex;
 use crate::row::{Column, FeatureRow, RegionFacts};
 
 /// The rows of one case, as kept on disk.
@@ -34,6 +35,12 @@ pub struct Record {
     pub carried: Vec<String>,
     /// What the readers noticed.
     pub warnings: Vec<String>,
+    /// Rows of the score table.
+    pub scores: Vec<Vec<String>>,
+    /// Whether there is a report.
+    pub report: bool,
+    /// Why there is no report, though a model was given.
+    pub no_report: Option<String>,
     columns: Vec<String>,
     rows: Vec<StoredRow>,
 }
@@ -60,7 +67,7 @@ enum StoredValue {
 }
 
 impl Record {
-    /// The record of a case.
+    /// The record of a case, without scores and report.
     pub fn new(
         patient: &str,
         carried: &[String],
@@ -68,11 +75,19 @@ impl Record {
         rows: &[FeatureRow],
     ) -> Self {
         let columns = rows.first().map(|row| row.values.iter().map(|(c, _)| c.name()).collect());
-        let stored = |value: &Value| value.map_or_else(StoredValue::Missing, StoredValue::Number);
+        let stored = |value: &Value| match *value {
+            Ok(number) if number.is_finite() => StoredValue::Number(number),
+            // JSON has no other numbers.
+            Ok(_) => StoredValue::Missing(Missing::NotFinite),
+            Err(reason) => StoredValue::Missing(reason),
+        };
         Self {
             patient: patient.to_owned(),
             carried: carried.to_vec(),
             warnings: warnings.to_vec(),
+            scores: Vec::new(),
+            report: false,
+            no_report: None,
             columns: columns.unwrap_or_default(),
             rows: rows
                 .iter()
@@ -92,26 +107,26 @@ impl Record {
     }
 
     /// The rows; `None` where a column is not known to this version of abscope.
-    pub fn rows(self) -> Option<Vec<FeatureRow>> {
+    pub fn rows(&self) -> Option<Vec<FeatureRow>> {
         let columns: Vec<Column> =
             self.columns.iter().map(|name| Column::parse(name)).collect::<Option<_>>()?;
-        let value = |stored| match stored {
+        let value = |stored: &StoredValue| match *stored {
             StoredValue::Number(number) => Ok(number),
             StoredValue::Missing(reason) => Err(reason),
         };
-        let row = |row: StoredRow| FeatureRow {
+        let row = |row: &StoredRow| FeatureRow {
             patient: self.patient.clone(),
-            lesion: row.lesion,
-            name: row.name,
-            site: row.site,
+            lesion: row.lesion.clone(),
+            name: row.name.clone(),
+            site: row.site.clone(),
             kvp: row.kvp,
             volume_ml: row.volume_ml,
-            plan_hash: row.plan_hash,
-            version: row.version,
-            facts: row.facts,
-            values: columns.iter().cloned().zip(row.values.into_iter().map(value)).collect(),
+            plan_hash: row.plan_hash.clone(),
+            version: row.version.clone(),
+            facts: row.facts.clone(),
+            values: columns.iter().cloned().zip(row.values.iter().map(value)).collect(),
         };
-        Some(self.rows.into_iter().map(row).collect())
+        Some(self.rows.iter().map(row).collect())
     }
 }
 
@@ -191,19 +206,41 @@ impl Journal {
         path(&self.cases, key).is_file()
     }
 
-    /// Puts a finished case on disk.
+    /// Puts a finished case on disk, its report first: the record says that the case is done.
     ///
     /// # Errors
     /// The disk is full or the folder not writable.
-    pub fn write(&self, key: &str, record: &Record) -> Result<()> {
-        let path = path(&self.cases, key);
+    pub fn write(&self, key: &str, record: &Record, report: Option<&ReportFiles>) -> Result<()> {
+        if let Some(report) = report {
+            write_whole(&report_path(&self.cases, key, "html"), &[&report.html])?;
+            write_whole(&report_path(&self.cases, key, "report.json"), &[&report.json])?;
+        }
         let body = serde_json::to_vec(record).expect("plain data");
-        let mut file = OutputFile::create(&path)?;
-        writeln!(file, "{}", hex(&Sha256::digest(&body)))
-            .and_then(|()| file.write_all(&body))
-            .map_err(|e| Error::io(&path, e))?;
-        file.finish()
+        let digest = hex(&Sha256::digest(&body));
+        write_whole(&path(&self.cases, key), &[digest.as_bytes(), b"\n", &body])
     }
+}
+
+/// A report as bytes of files.
+#[derive(Clone, Debug)]
+pub struct ReportFiles {
+    /// The page.
+    pub html: Vec<u8>,
+    /// The same for programs.
+    pub json: Vec<u8>,
+}
+
+fn write_whole(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    let mut file = OutputFile::create(path)?;
+    for part in parts {
+        file.write_all(part).map_err(|e| Error::io(path, e))?;
+    }
+    file.finish()
+}
+
+/// Where the report of a finished case is kept.
+pub fn report_path(cases: &Path, key: &str, ending: &str) -> PathBuf {
+    cases.join(format!("{key}.{ending}"))
 }
 
 /// Where an output folder keeps its finished cases.
@@ -233,14 +270,15 @@ pub fn read(cases: &Path, key: &str) -> Result<Record> {
     })
 }
 
-/// The key of a case: what its rows depend on.
-pub fn key(case: &CaseRequest, content: &[String], plan: &Plan, regrid_mask: bool) -> String {
+/// The key of a case: what its rows, scores and report depend on.
+pub fn key(case: &CaseRequest, content: &[String], options: &Options) -> String {
     let all = serde_json::json!({
         "request": case.canonical(),
         "content": content,
-        "regrid_mask": regrid_mask,
+        "regrid_mask": options.regrid_mask,
         // The whole plan, not its hash: the hash leaves out which features are computed.
-        "plan": serde_json::to_value(plan).expect("a plan is plain data"),
+        "plan": serde_json::to_value(&options.plan).expect("a plan is plain data"),
+        "model": options.model.as_ref().map(|model| (model.hash(), options.perturbations)),
         "version": env!("CARGO_PKG_VERSION"),
     });
     hex(&Sha256::digest(crate::plan::sorted(all).to_string()))
@@ -316,7 +354,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let journal = Journal::open(folder.path()).expect("writable");
         let record = Record::new("P", &["c".into()], &["w".into()], &rows());
-        journal.write("k", &record).expect("room on the disk");
+        journal.write("k", &record, None).expect("room on the disk");
         assert!(journal.is_done("k"));
         let cases = cases_folder(folder.path());
         assert_eq!(read(&cases, "k").expect("whole").rows(), Some(rows()));

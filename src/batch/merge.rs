@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::assemble::{CsvFile, SCORES, Tables};
+use super::assemble::Tables;
 use super::failures::{self, Failure};
 use super::manifest::CaseRequest;
 use super::run::RunDescription;
 use super::shard::Shard;
-use super::{Listener, Options, Status, Summary, journal};
+use super::{Listener, Status, Summary, journal};
 use crate::error::{Error, Result};
 
 /// A case of a shard, as its `cases.csv` tells.
@@ -17,7 +17,6 @@ struct ShardCase {
     shard: usize,
     request: CaseRequest,
     status: Status,
-    lesions: usize,
 }
 
 /// Joins the output folders of shards into `output`.
@@ -63,31 +62,13 @@ pub fn merge(folders: &[PathBuf], output: &Path, listener: Listener<'_>) -> Resu
         )));
     }
     std::fs::create_dir_all(output).map_err(|e| Error::io(output, e))?;
-    let options = Options {
-        plan: first.plan.clone(),
-        model: None,
-        format: first.format,
-        memory: 0,
-        shard: Shard::WHOLE,
-        regrid_mask: false,
-    };
-    let mut scores = match first.model {
-        Some(_) => Some(MergedScores::open(folders, output)?),
-        None => None,
-    };
-    let mut tables = Tables::create(output, &first.carried, &options)?;
+    let with_model = first.model.is_some();
+    let mut tables = Tables::create(output, &first.carried, &first.plan, first.format, with_model)?;
     for case in cases.into_values() {
-        if let Some(scores) = &mut scores {
-            scores.copy(case.shard, case.lesions)?;
-        }
         let records = journal::cases_folder(&folders[case.shard]);
         tables.add(&case.request, case.status, &records, listener)?;
     }
-    let summary = tables.finish()?;
-    if let Some(scores) = scores {
-        scores.file.finish()?;
-    }
-    Ok(summary)
+    tables.finish()
 }
 
 fn compatible(
@@ -123,8 +104,8 @@ fn compatible(
     if !same(&run.manifest, &first.manifest) || run.carried != first.carried {
         return refuse("they were made from different manifests");
     }
-    if run.model != first.model {
-        return refuse("their models differ");
+    if run.model != first.model || run.perturbations != first.perturbations {
+        return refuse("their models or numbers of perturbations differ");
     }
     if run.format != first.format {
         return refuse("their tables have different formats; run one again with the same --format");
@@ -184,7 +165,7 @@ fn read_cases(shard: usize, folder: &Path) -> Result<Vec<ShardCase>> {
     for record in reader(&folder.join("cases.csv"))?.records() {
         let record = record.map_err(|_| unreadable("cases.csv"))?;
         let cells: Vec<&str> = record.iter().collect();
-        let [order, patient, image, mask, status, lesions, key] = cells[..] else {
+        let [order, patient, image, mask, status, _, key] = cells[..] else {
             return Err(unreadable("cases.csv"));
         };
         let order: usize = order.parse().map_err(|_| unreadable("cases.csv"))?;
@@ -200,43 +181,7 @@ fn read_cases(shard: usize, folder: &Path) -> Result<Vec<ShardCase>> {
             shard,
             request: CaseRequest::new(order, patient.to_owned(), image.as_ref(), mask.as_ref()),
             status,
-            lesions: lesions.parse().map_err(|_| unreadable("cases.csv"))?,
         });
     }
     Ok(cases)
-}
-
-/// Score tables are joined row by row: the model itself is not needed again.
-struct MergedScores {
-    shards: Vec<(PathBuf, csv::StringRecordsIntoIter<File>)>,
-    file: CsvFile,
-}
-
-impl MergedScores {
-    fn open(folders: &[PathBuf], output: &Path) -> Result<Self> {
-        let mut header = Vec::new();
-        let mut shards = Vec::new();
-        for folder in folders {
-            let mut reader = reader(&folder.join(SCORES))?;
-            let names =
-                reader.headers().map_err(|_| damaged(folder, "scores.csv cannot be read"))?;
-            header = names.iter().map(str::to_owned).collect();
-            shards.push((folder.clone(), reader.into_records()));
-        }
-        let header: Vec<&str> = header.iter().map(String::as_str).collect();
-        Ok(Self { shards, file: CsvFile::create(&output.join(SCORES), &header)? })
-    }
-
-    /// Copies the next rows of a shard.
-    fn copy(&mut self, shard: usize, rows: usize) -> Result<()> {
-        let (folder, records) = &mut self.shards[shard];
-        for _ in 0..rows {
-            let record = records
-                .next()
-                .and_then(|record| record.ok())
-                .ok_or_else(|| damaged(folder, "scores.csv has fewer rows than the table"))?;
-            self.file.record(&record)?;
-        }
-        Ok(())
-    }
 }

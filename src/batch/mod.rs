@@ -18,6 +18,7 @@ use crate::extract;
 use crate::ingest::{self, Case};
 use crate::plan::Plan;
 use crate::signature::Model;
+use crate::signature::score::{Origin, Scorer};
 
 pub mod assemble;
 pub mod discover;
@@ -29,6 +30,7 @@ pub mod merge;
 pub mod progress;
 pub mod run;
 pub mod schedule;
+mod scores;
 pub mod shard;
 
 use failures::{Failure, Stage};
@@ -44,8 +46,11 @@ use shard::Shard;
 pub struct Options {
     /// How features are computed.
     pub plan: Plan,
-    /// Scores every lesion.
+    /// Scores every lesion and makes a report of every case.
     pub model: Option<Model>,
+    /// Perturbed copies of each lesion from which the measurement error of its score is found; 0
+    /// takes the model's reliability instead.
+    pub perturbations: usize,
     /// The format of the feature table.
     pub format: Format,
     /// Bytes that the cases in flight may take together.
@@ -101,7 +106,11 @@ pub fn run(
     let shard: Vec<&CaseRequest> =
         manifest.cases.iter().filter(|case| options.shard.holds(&case.patient)).collect();
 
-    let engine = Engine { journal: &journal, options, listener, stop: Stop::default() };
+    let scorer = match &options.model {
+        Some(model) => Some(model.scorer(Origin::Plan(&options.plan))?),
+        None => None,
+    };
+    let engine = Engine { journal: &journal, options, scorer, listener, stop: Stop::default() };
     let (statuses, resumed) = engine.all(&shard)?;
     let mut summary = assemble::tables(
         folder,
@@ -145,6 +154,7 @@ impl Stop {
 struct Engine<'a> {
     journal: &'a Journal,
     options: &'a Options,
+    scorer: Option<Scorer<'a>>,
     listener: Listener<'a>,
     stop: Stop,
 }
@@ -194,7 +204,7 @@ impl Engine<'_> {
     }
 
     fn key(&self, case: &CaseRequest, content: &[String]) -> String {
-        journal::key(case, content, &self.options.plan, self.options.regrid_mask)
+        journal::key(case, content, self.options)
     }
 
     fn one(&self, request: &CaseRequest, mut share: Share<'_>) -> Status {
@@ -237,8 +247,11 @@ impl Engine<'_> {
                 Ok(rows) => rows,
                 Err(failure) => return Ok(Status::Failed(failure)),
             };
-            let record = Record::new(&request.patient, &request.carried, &case.warnings, &rows);
-            self.journal.write(&key, &record)?;
+            let mut record = Record::new(&request.patient, &request.carried, &case.warnings, &rows);
+            let report = self.scorer.as_ref().and_then(|scorer| {
+                scores::add(&mut record, request, &case, &rows, scorer, self.options)
+            });
+            self.journal.write(&key, &record, report.as_ref())?;
         }
         self.journal.remember(fingerprint, &content)?;
         (self.listener)(&Event::Finished {

@@ -40,6 +40,8 @@ pub struct RunDescription {
     pub shard: String,
     /// Hash of the signature, if there is one.
     pub model: Option<String>,
+    /// Perturbed copies of each lesion behind the scores' measurement errors.
+    pub perturbations: usize,
     /// Whether the tables are complete.
     pub finished: bool,
 }
@@ -95,6 +97,7 @@ impl RunFolder {
             carried: manifest.carried.clone(),
             shard: options.shard.to_string(),
             model: options.model.as_ref().map(Model::hash),
+            perturbations: options.perturbations,
             finished: false,
         };
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;

@@ -33,7 +33,8 @@ pub(crate) struct Args {
     /// kvp, lesion and any others, which are carried through), or a folder to search.
     cases: PathBuf,
 
-    /// The output folder: features, failures.csv, warnings.csv and, with a model, scores.csv.
+    /// The output folder: features, failures.csv, warnings.csv and, with a model, scores.csv
+    /// and reports.
     #[arg(short, long, value_name = "DIR", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
@@ -41,9 +42,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 
-    /// A signature (TOML) that scores every lesion.
+    /// A signature (TOML): scores.csv, and reports/PATIENT.html and .json.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+
+    /// With a model: perturbed copies of each lesion from which the measurement error of its score
+    /// is found (10 or more; each costs an extraction); 0 takes the model's reliability instead.
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "model")]
+    perturbations: usize,
 
     /// Format of the feature table.
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
@@ -98,11 +104,17 @@ enum LogFormat {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        args.perturbations == 0 || (10..=10_000).contains(&args.perturbations),
+        "--perturbations is {}; give 0, or 10 to 10000",
+        args.perturbations
+    );
     let model = args.model.as_ref().map(|path| Model::read(path)).transpose()?;
     let plan = plan(args.settings.as_ref(), model.as_ref())?;
     let options = Options {
         plan,
         model,
+        perturbations: args.perturbations,
         format: args.format.into(),
         memory: args.memory.unwrap_or_else(default_bytes),
         shard: args.shard,
