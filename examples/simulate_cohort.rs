@@ -11,7 +11,8 @@
 //! cargo run --release --example simulate_cohort -- reliability MODEL.toml
 //! ```
 //!
-//! The first writes `features.csv` (every feature of lesion and ring) and `outcomes.csv`; the second
+//! The first writes `features.csv` (every feature of lesion and ring), `outcomes.csv`, and
+//! `repeated.csv` (perturbed copies of the first patients' lesions, for features' reliability); the second
 //! finds the measurement error of a model trained on them, by perturbing lesions of the same cohort,
 //! and writes it into the model. Everything follows from one seed.
 
@@ -19,12 +20,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use abscope::export::csv;
-use abscope::extract::extract;
+use abscope::extract::{describe_all, extract};
 use abscope::geometry::{Geometry, IndexBox};
 use abscope::ingest::{Case, Lesion};
 use abscope::mask::Mask;
 use abscope::patient::perturbations::measurement_errors;
 use abscope::plan::Plan;
+use abscope::preprocess::perturb::{Perturber, Ranges};
 use abscope::row::FeatureRow;
 use abscope::settings::Settings;
 use abscope::signature::Model;
@@ -44,10 +46,13 @@ const SPACING: [f64; 3] = [0.9, 0.9, 2.0];
 /// Voxels around each lesion's cell; a volume is a row of cells along x.
 const CELL: [usize; 3] = [56, 56, 26];
 /// Noise of the image, HU.
-const NOISE: f64 = 10.0;
+const NOISE: f64 = 14.0;
 /// Lesions perturbed for the model's reliability, and copies of each.
 const RELIABILITY_PATIENTS: u64 = 40;
 const COPIES: usize = 20;
+/// Patients whose lesions are extracted again from perturbed copies, and the copies.
+const REPEATED_PATIENTS: u64 = 20;
+const REPEATS: usize = 4;
 /// Upper bounds of the volume bands, mL; the last is open.
 const BANDS: [Option<f64>; 3] = [Some(2.5), Some(6.0), None];
 
@@ -57,7 +62,7 @@ const SETTINGS: &str = r#"
 spacing_mm = [1.0, 1.0, 1.0]
 interpolation = "trilinear"
 [resegmentation]
-range_hu = [-500.0, 400.0]
+range_hu = [-150.0, 300.0]
 [discretisation]
 method = "fixed_bin_size"
 width = 25.0
@@ -118,8 +123,42 @@ fn simulate(folder: &Path) -> Result<()> {
         }
     }
     std::fs::write(folder.join("settings.toml"), plan.to_toml())?;
+    std::fs::write(folder.join("repeated.csv"), repeated(&plan)?)?;
     println!("{} patients, {} lesions, plan {}", PATIENTS, rows.len(), plan.hash());
     Ok(())
+}
+
+/// The lesions of the first patients as they are (repeat 0) and in perturbed copies, as a feature
+/// table with a column `repeat`.
+fn repeated(plan: &Plan) -> Result<Vec<u8>> {
+    let rows: Vec<Vec<(usize, FeatureRow)>> = (0..REPEATED_PATIENTS)
+        .into_par_iter()
+        .map(|number| {
+            let (case, _) = patient(number);
+            let mut rows = Vec::new();
+            for (row, lesion) in extract(&case, plan).into_iter().zip(&case.lesions) {
+                let perturber = Perturber::new(&case, lesion, plan, Ranges::default(), SEED)?;
+                for repeat in 1..=REPEATS {
+                    let copy = perturber.copy(repeat as u64).context("a copy without a lesion")?;
+                    let (facts, values) = describe_all(copy, plan);
+                    rows.push((repeat, FeatureRow { facts, values, ..row.clone() }));
+                }
+                rows.push((0, row));
+            }
+            Ok(rows)
+        })
+        .collect::<Result<_>>()?;
+    let rows: Vec<(usize, FeatureRow)> = rows.into_iter().flatten().collect();
+    let mut table = ::csv::Writer::from_writer(Vec::new());
+    let mut header = csv::header(&rows[0].1);
+    header.push("repeat".into());
+    table.write_record(header)?;
+    for (repeat, row) in &rows {
+        let mut cells = csv::cells(row);
+        cells.push(repeat.to_string());
+        table.write_record(cells)?;
+    }
+    Ok(table.into_inner()?)
 }
 
 /// SD of the score over perturbed copies, pooled within bands of volume.
@@ -133,13 +172,14 @@ fn reliability(path: &Path) -> Result<()> {
         .map(|number| {
             let (case, _) = patient(number);
             let rows = extract(&case, &plan);
-            let errors = measurement_errors(&case, &rows, &scorer, &plan, COPIES, SEED);
-            rows.iter()
+            let errors = measurement_errors(&case, &rows, &scorer, &plan, COPIES, SEED)?;
+            Ok(rows
+                .iter()
                 .zip(errors)
                 .filter_map(|(row, error)| Some((row.volume_ml, error.score_sd(&coefficients)?)))
-                .collect()
+                .collect())
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let found: Vec<(f64, f64)> = found.into_iter().flatten().collect();
     let mut low = 0.0;
     let mut score_sd = Vec::new();
@@ -217,7 +257,7 @@ fn patient(number: u64) -> (Case, Vec<Truth>) {
 fn cell(site: &Site, latent: f64, rng: &mut ChaCha8Rng) -> (Array3<f64>, Array3<bool>) {
     let tissue = field(3.0, rng);
     let coarse = field(1.6 * (0.3 * latent).exp(), rng);
-    let contrast = 26.0 * (-0.25 * latent).exp();
+    let contrast = 34.0 * (-0.25 * latent).exp();
     let bumps = field(5.0, rng);
     let radius = rng.gen_range(7.0..15.0);
     let stretch: [f64; 3] = std::array::from_fn(|_| rng.gen_range(0.85..1.2));

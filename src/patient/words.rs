@@ -2,7 +2,6 @@
 
 use super::assess::{AssessedLesion, Assessment};
 use super::ranking::{CLEAR, Certainty};
-use crate::signature::domain::number;
 use crate::signature::model::Model;
 
 /// Differences with a smaller probability under measurement error alone are called larger than it.
@@ -16,6 +15,11 @@ pub fn lesion_name(lesion: &AssessedLesion) -> String {
         Some(what) => format!("lesion {} ({what})", score.lesion),
         None => format!("lesion {}", score.lesion),
     }
+}
+
+/// A score for people: two decimals, a minus sign that does not break from its number.
+pub fn score(value: f64) -> String {
+    format!("{value:.2}").replace('-', "\u{2212}")
 }
 
 /// A probability for a sentence: never 0 or 1, which draws cannot show.
@@ -49,10 +53,10 @@ pub fn headline(model: &Model, assessment: &Assessment) -> Vec<String> {
 
 fn lowest(assessment: &Assessment) -> String {
     let first = &assessment.lesions[0];
-    let value = number(first.score.linear_predictor);
+    let value = score(first.score.linear_predictor);
     let interval = first
         .interval
-        .map(|i| format!(", 95 % interval {} to {}", number(i.low), number(i.high)))
+        .map(|i| format!(", 95 % interval {} to {}", score(i.low), score(i.high)))
         .unwrap_or_default();
     let name = capitalised(&lesion_name(first));
     if assessment.lesions.len() == 1 {
@@ -86,11 +90,11 @@ fn lowest(assessment: &Assessment) -> String {
 fn difference(assessment: &Assessment) -> Option<String> {
     let heterogeneity = &assessment.heterogeneity;
     let gini = heterogeneity.headline()?;
-    let value = number(gini.value?);
+    let value = score(gini.value?);
     let size = format!("Two lesions of this patient differ by {value} on average");
     let expected = gini
         .expected
-        .map(|e| format!(" ({} is usual in the reference cohort)", number(e.mean)))
+        .map(|e| format!(" ({} is usual in the reference cohort)", score(e.mean)))
         .unwrap_or_default();
     let noise = match &heterogeneity.noise_test {
         Some(test) if test.p < SIGNIFICANT => {

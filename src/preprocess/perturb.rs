@@ -268,10 +268,10 @@ impl<'a> Perturber<'a> {
 
 /// How far, in working voxels, a copy must reach beyond its lesion.
 fn margin(plan: &Plan, spacing: Vec3) -> Result<[usize; 3]> {
-    let mut margin = super::margin(plan, spacing);
+    let mut reach = [0; 3];
     for filter in super::wanted_filters(plan) {
         match filters::support(&filter, spacing) {
-            Ok(Some(reach)) => margin = std::array::from_fn(|a| margin[a].max(reach[a])),
+            Ok(Some(own)) => reach = std::array::from_fn(|a| own[a].max(reach[a])),
             Ok(None) => {
                 return Err(Error::bad_request(format!(
                     "filter {} sees the whole image, and perturbed copies hold the surroundings of \
@@ -283,7 +283,8 @@ fn margin(plan: &Plan, spacing: Vec3) -> Result<[usize; 3]> {
             Err(_) => {}
         }
     }
-    Ok(margin)
+    let region = super::margin(plan, spacing);
+    Ok(std::array::from_fn(|a| region[a] + reach[a]))
 }
 
 fn symmetric(rng: &mut ChaCha8Rng, half: f64) -> f64 {

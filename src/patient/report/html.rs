@@ -4,18 +4,21 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
-use super::pictures::{self, BodyMap, View};
+use super::pictures::{self, View};
 use super::{Report, words};
 use crate::error::{Error, Result};
 use crate::patient::assess::AssessedLesion;
 use crate::patient::heterogeneity::Measure;
 use crate::preprocess;
-use crate::signature::domain::number;
+use crate::signature::domain::{Flag, number};
 use crate::signature::model::Link;
 use crate::signature::score::TermKind;
 
 /// Most image terms whose bars are drawn for a lesion; the rest is summed up in one.
 const MOST_BARS: usize = 6;
+
+/// Flags shown with a lesion; the others are folded away.
+const MOST_FLAGS: usize = 2;
 
 /// The report as a page.
 ///
@@ -66,13 +69,9 @@ pub fn page(report: &Report<'_>) -> Result<String> {
             measures => Value::from(Serde(&measures)),
             unclear => report.unclear(),
             forest => Value::from(Serde(Forest::of(report))),
-            map => Value::from(Serde(body_map(report))),
+            map => Value::from(Serde(pictures::body_map(case))),
         },
     )
-}
-
-fn body_map(report: &Report<'_>) -> BodyMap {
-    pictures::body_map(report.case)
 }
 
 fn response_name(link: Link) -> Option<&'static str> {
@@ -95,6 +94,7 @@ pub(super) fn render(name: &'static str, source: &'static str, context: Value) -
     environment.add_filter("num", number);
     environment.add_filter("prob", |p: f64| words::probability(p));
     environment.add_filter("pvalue", |p: f64| words::p_value(p));
+    environment.add_filter("score", words::score);
     environment.add_filter("signed", |v: f64| format!("{v:+.2}").replace('-', "\u{2212}"));
     environment.add_filter("percent", |v: f64| format!("{:.0} %", 100.0 * v));
     let failed = |e: minijinja::Error| Error::bad_request(format!("page {name}: {e:#}"));
@@ -107,6 +107,9 @@ pub(super) fn render(name: &'static str, source: &'static str, context: Value) -
 #[derive(Serialize)]
 struct LesionCard {
     lesion: AssessedLesion,
+    /// The worst flags, and how many more there are.
+    flags: Vec<Flag>,
+    more_flags: Vec<Flag>,
     name: String,
     views: Vec<View>,
     bars: Vec<Bar>,
@@ -155,7 +158,17 @@ impl LesionCard {
             });
         }
         image.extend(covariates);
-        Self { lesion: assessed.clone(), name: words::lesion_name(assessed), views, bars: image }
+        let mut flags = score.flags.clone();
+        flags.sort_by_key(|f| std::cmp::Reverse(f.severity));
+        let more_flags = flags.split_off(flags.len().min(MOST_FLAGS));
+        Self {
+            lesion: assessed.clone(),
+            flags,
+            more_flags,
+            name: words::lesion_name(assessed),
+            views,
+            bars: image,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::words;
 use crate::export::scores;
 use crate::ingest::Case;
 use crate::plan::Plan;
-use crate::signature::domain::Severity;
+use crate::signature::domain::{Flag, FlagCode, Severity};
 use crate::signature::model::Model;
 
 /// The schema of the JSON document.
@@ -42,9 +42,9 @@ pub struct Report<'a> {
 pub struct Warning {
     /// How much it should trouble the reader.
     pub severity: Severity,
-    /// The lesion concerned, where it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lesion: Option<String>,
+    /// The lesions concerned, where it is not the whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lesions: Vec<String>,
     /// One or two sentences.
     pub message: String,
 }
@@ -55,7 +55,7 @@ impl Report<'_> {
         let Self { case, model, assessment, .. } = self;
         let mut all = Vec::new();
         let mut of = |severity, lesion: Option<&str>, message: String| {
-            all.push(Warning { severity, lesion: lesion.map(str::to_owned), message });
+            all.push(Warning { severity, lesions: lesion.map(str::to_owned).into_iter().collect(), message });
         };
         let note = scores::note(model);
         if !note.is_empty() {
@@ -65,8 +65,8 @@ impl Report<'_> {
             of(Severity::Warning, Some(&lesion.lesion), format!("Not scored: {}.", lesion.reason));
         }
         for lesion in &assessment.lesions {
-            for flag in &lesion.score.flags {
-                of(flag.severity, Some(&lesion.score.lesion), flag.message.clone());
+            for (severity, message) in grouped(&lesion.score.flags, model.terms.len()) {
+                of(severity, Some(&lesion.score.lesion), message);
             }
             let wanted = assessment.uncertainty.perturbations;
             let lost = wanted.saturating_sub(lesion.perturbations);
@@ -82,7 +82,7 @@ impl Report<'_> {
             of(Severity::Caution, None, warning.clone());
         }
         all.sort_by_key(|w| std::cmp::Reverse(w.severity));
-        all
+        joined(all)
     }
 
     /// The report as JSON; `docs/report.schema.json` describes it.
@@ -144,4 +144,43 @@ impl Report<'_> {
             })
             .collect()
     }
+}
+
+/// A lesion's flags with those of single features in one sentence.
+fn grouped(flags: &[Flag], n_terms: usize) -> Vec<(Severity, String)> {
+    let of_feature = |f: &&Flag| f.code == FlagCode::FeatureOutsideTraining;
+    let outside: Vec<&Flag> = flags.iter().filter(of_feature).collect();
+    let mut all: Vec<(Severity, String)> = flags
+        .iter()
+        .filter(|f| f.code != FlagCode::FeatureOutsideTraining)
+        .map(|f| (f.severity, f.message.clone()))
+        .collect();
+    match outside[..] {
+        [] => {}
+        [one] => all.push((one.severity, one.message.clone())),
+        _ => {
+            let severity = outside.iter().map(|f| f.severity).max().unwrap_or(Severity::Caution);
+            all.push((
+                severity,
+                format!(
+                    "{} of {n_terms} features are unlike the training data: the score is an \
+                     extrapolation.",
+                    outside.len()
+                ),
+            ));
+        }
+    }
+    all
+}
+
+/// Warnings that say the same of several lesions in one.
+fn joined(all: Vec<Warning>) -> Vec<Warning> {
+    let mut out: Vec<Warning> = Vec::new();
+    for warning in all {
+        match out.iter_mut().find(|w| w.severity == warning.severity && w.message == warning.message) {
+            Some(same) => same.lesions.extend(warning.lesions),
+            None => out.push(warning),
+        }
+    }
+    out
 }
