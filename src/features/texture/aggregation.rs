@@ -31,12 +31,15 @@ impl Mean {
                     mean.sum += value;
                     mean.count += 1;
                 }
-                Err(reason) => mean.missing = mean.missing.or(Some(*reason)),
+                Err(reason) => {
+                    mean.missing = Some(mean.missing.map_or(*reason, |other| other.min(*reason)));
+                }
             }
         }
     }
 
-    /// The means; where no matrix had a value, the first matrix's reason.
+    /// The means. Where no matrix had a value, one reason stands for all: that of a matrix with
+    /// neighbours if there is one, whatever the order of matrices.
     pub(super) fn finish(self) -> Vec<Value> {
         let mean = |mean: MeanOfOne| match mean.count {
             0 => Err(mean.missing.unwrap_or(Missing::EmptyRegion)),

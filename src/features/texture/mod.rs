@@ -14,9 +14,9 @@
 //! # Where the definitions leave off
 //!
 //! * A region in which no voxel has a neighbour has no GLCM and no NGTDM: their features are
-//!   [`Missing::NoNeighbours`](super::Missing::NoNeighbours).
+//!   [`Missing::NoNeighbours`].
 //! * A GLCM with one grey level has no correlation and no first information correlation
-//!   ([`Missing::FlatRegion`](super::Missing::FlatRegion)); the second is 0.
+//!   ([`Missing::FlatRegion`]); the second is 0.
 //! * NGTDM coarseness is at most 10⁶; contrast and busyness of one level are 0, and so is strength
 //!   where all differences are 0. These are the manual's own conventions (3.10).
 //! * An average over slices or directions is taken over those for which the feature can be
@@ -39,7 +39,7 @@ use self::aggregation::Directional;
 use self::grid::Grid;
 use super::family::{Aggregation, Family};
 use super::parameters::TextureParameters;
-use super::value::{FeatureValues, Value};
+use super::value::{FeatureValues, Missing, Value};
 use crate::preprocess::roi::Levels;
 
 /// Features of one texture family with one aggregation, in the order of the feature table.
@@ -111,7 +111,10 @@ pub fn compute_all(
 
     let computed: Vec<Computed> =
         [directional, zones, tones, dependences].into_iter().flatten().collect();
-    let find = |family: Family, aggregation: Aggregation| {
+    let find = |family: Family, aggregation: Aggregation| -> FeatureValues {
+        if grid.voxels == 0 && family.aggregations().contains(&aggregation) {
+            return ids(family).iter().map(|&id| (id, Err(Missing::EmptyRegion))).collect();
+        }
         computed
             .iter()
             .find(|c| c.family == family && c.aggregation == aggregation)
