@@ -199,9 +199,8 @@ fn cell(site: &Site, latent: f64, rng: &mut ChaCha8Rng) -> (Array3<f64>, Array3<
     let bumps = field(5.0, rng);
     let radius = rng.gen_range(7.0..15.0);
     let stretch: [f64; 3] = std::array::from_fn(|_| rng.gen_range(0.85..1.2));
-    let centre: [f64; 3] = std::array::from_fn(|a| {
-        0.5 * CELL[a] as f64 * SPACING[a] + rng.gen_range(-1.5..1.5)
-    });
+    let centre: [f64; 3] =
+        std::array::from_fn(|a| 0.5 * CELL[a] as f64 * SPACING[a] + rng.gen_range(-1.5..1.5));
     let level = 55.0 + 12.0 * normal(rng);
     let mut inside = Array3::from_elem(tissue.dim(), false);
     let mut image = Array3::zeros(tissue.dim());

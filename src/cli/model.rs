@@ -126,7 +126,9 @@ fn summary(model: &Model) -> String {
     let lacking = model.without_scaling();
     lines.push(match lacking.len() {
         0 => "complete      yes, it can score".into(),
-        n => format!("complete      NO: {n} terms lack centre and scale (`abscope model calibrate`)"),
+        n => {
+            format!("complete      NO: {n} terms lack centre and scale (`abscope model calibrate`)")
+        }
     });
     if let Some(calibration) = &model.calibration {
         lines.push(format!("calibrated    {}", calibration.statement));
@@ -149,7 +151,9 @@ fn summary(model: &Model) -> String {
                     levels.iter().map(|l| format!("{} {:+.4}", l.name, l.coefficient)).collect();
                 format!("  {name}: {reference} 0 (reference), {}", levels.join(", "))
             }
-            Covariate::Numeric { name, coefficient, .. } => format!("  {coefficient:>10.4}  {name}"),
+            Covariate::Numeric { name, coefficient, .. } => {
+                format!("  {coefficient:>10.4}  {name}")
+            }
         });
     }
     if !model.cutoffs.is_empty() {

@@ -69,19 +69,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Scores every patient of a table, patients in the table's order.
-fn assess_table(
-    model: &Model,
-    table: &FeatureTable,
-    seed: u64,
-) -> anyhow::Result<Vec<Assessment>> {
+fn assess_table(model: &Model, table: &FeatureTable, seed: u64) -> anyhow::Result<Vec<Assessment>> {
     let scorer = model.scorer(origin(table)?)?;
     by_patient(table)
         .into_iter()
         .map(|lesions| {
-            let errors: Vec<MeasurementError> = lesions
-                .iter()
-                .map(|l| MeasurementError::from_model(model, l.volume_ml))
-                .collect();
+            let errors: Vec<MeasurementError> =
+                lesions.iter().map(|l| MeasurementError::from_model(model, l.volume_ml)).collect();
             let patient = lesions[0].patient.clone();
             assess(&scorer, &lesions, &errors, AssessOptions { perturbations: 0, seed })
                 .map_err(|e| anyhow::anyhow!("patient {patient}: {e}"))

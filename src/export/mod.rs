@@ -3,6 +3,7 @@
 pub mod csv;
 pub mod json;
 pub mod jsonl;
+pub mod nifti;
 pub mod output;
 #[cfg(feature = "parquet")]
 pub mod parquet;

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::uncertainty::MeasurementError;
-use crate::extract::describe_all;
 use crate::error::Result;
+use crate::extract::describe_all;
 use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::preprocess::perturb::{Perturber, Ranges};

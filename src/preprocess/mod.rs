@@ -1,6 +1,7 @@
 //! From an image and a lesion to regions ready for features: resample, round, re-segment,
 //! discretise.
 
+pub mod diagnostics;
 pub mod discretise;
 pub mod perturb;
 pub mod resample;
@@ -63,8 +64,7 @@ pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) ->
     let intensities = intensities(volume, &grid, &bounds, plan);
     let tumour_voxels = spread(&tumour, &bounds);
     let responses = Arc::new(responses(volume, &grid, &bounds, plan));
-    let frame =
-        Frame { grid: &grid.geometry, bounds, intensities: &intensities, responses, plan };
+    let frame = Frame { grid: &grid.geometry, bounds, intensities: &intensities, responses, plan };
 
     wanted_regions(plan)
         .map(|region| match (region, plan.regions.ring) {

@@ -159,9 +159,7 @@ impl<'a> Perturber<'a> {
         let inside = |fractions: &Array3<f64>| {
             let mut fractions = fractions.clone();
             prefilter(&mut fractions, resampling.mask_interpolation);
-            masks
-                .sample(&fractions, &self.source)
-                .mapv(|f| f >= resampling.mask_threshold - 1e-9)
+            masks.sample(&fractions, &self.source).mapv(|f| f >= resampling.mask_threshold - 1e-9)
         };
         let within = sampler.within(&self.native);
         let mut tumour = inside(&self.lesion);
@@ -181,17 +179,18 @@ impl<'a> Perturber<'a> {
             responses: Arc::new(responses),
             plan: self.plan,
         };
-        let regions = wanted_regions(self.plan).map(|region| match (region, self.plan.regions.ring) {
-            (Region::Ring, Some(ring)) => {
-                let mut shell = ring::shell(&tumour, spacing, ring.inner_mm, ring.outer_mm);
-                shell.zip_mut_with(&within, |s, &w| *s &= w);
-                for other in &self.others {
-                    shell.zip_mut_with(&inside(other), |s, &taken| *s &= !taken);
+        let regions =
+            wanted_regions(self.plan).map(|region| match (region, self.plan.regions.ring) {
+                (Region::Ring, Some(ring)) => {
+                    let mut shell = ring::shell(&tumour, spacing, ring.inner_mm, ring.outer_mm);
+                    shell.zip_mut_with(&within, |s, &w| *s &= w);
+                    for other in &self.others {
+                        shell.zip_mut_with(&inside(other), |s, &taken| *s &= !taken);
+                    }
+                    frame.region(region, shell, ring.range_hu)
                 }
-                frame.region(region, shell, ring.range_hu)
-            }
-            _ => frame.region(region, tumour.clone(), None),
-        });
+                _ => frame.region(region, tumour.clone(), None),
+            });
         Some(regions.collect())
     }
 
@@ -382,11 +381,7 @@ impl Motion {
         let along_z = matches!(of.plan.resampling.spacing_mm, Spacing::Volume(_));
         let centre_slice = of.centre[2].round();
         Self {
-            centre: if along_z {
-                of.centre
-            } else {
-                [of.centre[0], of.centre[1], centre_slice]
-            },
+            centre: if along_z { of.centre } else { [of.centre[0], of.centre[1], centre_slice] },
             native_spacing: of.native.spacing,
             spacing,
             shift: if along_z { shift } else { [shift[0], shift[1], 0.0] },
@@ -397,7 +392,8 @@ impl Motion {
 
     /// Working coordinates, in voxels from the centre, of an image voxel.
     fn to_working(&self, voxel: Vec3) -> Vec3 {
-        let mm: Vec3 = std::array::from_fn(|a| (voxel[a] - self.centre[a]) * self.native_spacing[a]);
+        let mm: Vec3 =
+            std::array::from_fn(|a| (voxel[a] - self.centre[a]) * self.native_spacing[a]);
         let turned = [
             self.cosine * mm[0] + self.sine * mm[1],
             -self.sine * mm[0] + self.cosine * mm[1],
@@ -441,8 +437,7 @@ impl Motion {
                 ]);
             }
         }
-        let slices =
-            (0..nz).map(|z| self.centre[2] + mm(2, z) / self.native_spacing[2]).collect();
+        let slices = (0..nz).map(|z| self.centre[2] + mm(2, z) / self.native_spacing[2]).collect();
         Sampler { size: bounds.size, plane, slices }
     }
 }
@@ -530,12 +525,12 @@ impl Lines {
         let (sz, sy, sx) = source.dim();
         let values = source.as_slice().expect("standard layout");
         // Taps outside the box belong to voxels far from the lesion: the box's edge stands for them.
-        let local =
-            |axis: usize, i: usize, n: usize| i.saturating_sub(bounds.min[axis]).min(n - 1);
+        let local = |axis: usize, i: usize, n: usize| i.saturating_sub(bounds.min[axis]).min(n - 1);
         // In the plane first: working slices share the image's slices.
         let used: Vec<usize> = {
             let of = |tap: &Tap| tap.index[..self.width].iter().map(|&i| local(2, i, sz)).collect();
-            let mut all: Vec<usize> = self.slices.iter().flat_map(|t| -> Vec<usize> { of(t) }).collect();
+            let mut all: Vec<usize> =
+                self.slices.iter().flat_map(|t| -> Vec<usize> { of(t) }).collect();
             all.sort_unstable();
             all.dedup();
             all
@@ -578,15 +573,10 @@ impl Lines {
 
 /// A smooth random field of mean 0 and SD 1: normal values at nodes [`FIELD_NODES_MM`] apart, linear
 /// between them, divided by the SD that the interpolation leaves.
-fn random_field(
-    shape: (usize, usize, usize),
-    spacing: Vec3,
-    rng: &mut ChaCha8Rng,
-) -> Array3<f64> {
+fn random_field(shape: (usize, usize, usize), spacing: Vec3, rng: &mut ChaCha8Rng) -> Array3<f64> {
     let n = [shape.2, shape.1, shape.0];
-    let nodes: [usize; 3] = std::array::from_fn(|a| {
-        (n[a] as f64 * spacing[a] / FIELD_NODES_MM).ceil() as usize + 2
-    });
+    let nodes: [usize; 3] =
+        std::array::from_fn(|a| (n[a] as f64 * spacing[a] / FIELD_NODES_MM).ceil() as usize + 2);
     let lattice = Array3::from_shape_simple_fn((nodes[2], nodes[1], nodes[0]), || {
         let normal: f64 = StandardNormal.sample(rng);
         normal
@@ -604,9 +594,8 @@ fn random_field(
     let left = |f: f64| (1.0 - f) * (1.0 - f) + f * f;
     Array3::from_shape_fn(shape, |(z, y, x)| {
         let [(i, fx), (j, fy), (k, fz)] = [lines[0][x], lines[1][y], lines[2][z]];
-        let line = |k: usize, j: usize| {
-            (1.0 - fx) * lattice[[k, j, i]] + fx * lattice[[k, j, i + 1]]
-        };
+        let line =
+            |k: usize, j: usize| (1.0 - fx) * lattice[[k, j, i]] + fx * lattice[[k, j, i + 1]];
         let plane = |k: usize| (1.0 - fy) * line(k, j) + fy * line(k, j + 1);
         let value = (1.0 - fz) * plane(k) + fz * plane(k + 1);
         value / (left(fx) * left(fy) * left(fz)).sqrt()
@@ -685,7 +674,8 @@ mod tests {
         for interpolation in ["trilinear", "tricubic_spline"] {
             let plan = plan(interpolation);
             let ranges = Ranges { rotation_degrees: 13.0, ..still() };
-            let perturber = Perturber::new(&case, &case.lesions[0], &plan, ranges, 5).expect("no filters");
+            let perturber =
+                Perturber::new(&case, &case.lesions[0], &plan, ranges, 5).expect("no filters");
             let [x, y, z] = case.lesions[0].mask.centroid();
             let expected = 0.5 * x + 2.0 * y - z;
             for index in 0..10 {
@@ -706,7 +696,11 @@ mod tests {
                 assert!((count(&copy[0]) / ball - 1.0).abs() < 0.03, "{}", count(&copy[0]));
                 // Shell of 3 mm; its voxels lie 0.5 mm farther out than the continuous one's.
                 let shell = 4.0 / 3.0 * std::f64::consts::PI * (13.5f64.powi(3) - 10.5f64.powi(3));
-                assert!((count(&copy[1]) / shell - 1.0).abs() < 0.12, "{}", count(&copy[1]) / shell);
+                assert!(
+                    (count(&copy[1]) / shell - 1.0).abs() < 0.12,
+                    "{}",
+                    count(&copy[1]) / shell
+                );
             }
         }
     }
@@ -717,7 +711,8 @@ mod tests {
         let case = ball(0.0);
         let plan = plan("trilinear");
         let ranges = Ranges { volume_change: 0.2, contour_mm: 1.0, ..still() };
-        let perturber = Perturber::new(&case, &case.lesions[0], &plan, ranges, 6).expect("no filters");
+        let perturber =
+            Perturber::new(&case, &case.lesions[0], &plan, ranges, 6).expect("no filters");
         let ball = 4.0 / 3.0 * std::f64::consts::PI * 1000.0;
         let shares: Vec<f64> =
             (0..60).map(|i| count(&perturber.copy(i).expect("a copy")[0]) / ball).collect();
@@ -740,8 +735,10 @@ mod tests {
     fn a_copy_depends_on_seed_lesion_and_index_only() {
         let case = ball(5.0);
         let plan = plan("trilinear");
-        let perturber =
-            |seed| Perturber::new(&case, &case.lesions[0], &plan, Ranges::default(), seed).expect("no filters");
+        let perturber = |seed| {
+            Perturber::new(&case, &case.lesions[0], &plan, Ranges::default(), seed)
+                .expect("no filters")
+        };
         let values = |seed, index| {
             let copy = perturber(seed).copy(index).expect("a copy");
             copy[0].roi.as_ref().expect("a region").values()

@@ -45,9 +45,7 @@ struct Row {
 /// The template fails, which a test would show.
 pub fn cohort_page(model: &Model, title: &str, patients: &[CohortEntry<'_>]) -> Result<String> {
     let all = || {
-        patients
-            .iter()
-            .flat_map(|p| p.assessment.lesions.iter().map(|l| l.score.linear_predictor))
+        patients.iter().flat_map(|p| p.assessment.lesions.iter().map(|l| l.score.linear_predictor))
     };
     let low = all().fold(f64::INFINITY, f64::min);
     let high = all().fold(f64::NEG_INFINITY, f64::max);

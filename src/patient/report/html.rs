@@ -135,7 +135,9 @@ impl LesionCard {
                 label: c.label.clone(),
                 covariate: c.kind == TermKind::Covariate,
                 value: match c.kind {
-                    TermKind::Image => format!("{:+.1} SD", c.standardised).replace('-', "\u{2212}"),
+                    TermKind::Image => {
+                        format!("{:+.1} SD", c.standardised).replace('-', "\u{2212}")
+                    }
                     TermKind::Covariate if c.column == "kvp" => {
                         c.value.map_or("not known".into(), |v| format!("{} kV", number(v)))
                     }
@@ -194,10 +196,9 @@ impl MeasureRow {
                 (None, reason) => reason.unwrap_or(none).into(),
             },
             interval: measure.interval.map_or_else(|| none.into(), span),
-            expected: measure.expected.map_or_else(
-                || none.into(),
-                |e| format!("{} ({})", number(e.mean), span(e.range)),
-            ),
+            expected: measure
+                .expected
+                .map_or_else(|| none.into(), |e| format!("{} ({})", number(e.mean), span(e.range))),
             place: measure
                 .expected
                 .map_or_else(|| none.into(), |e| format!("{:.0} %", 100.0 * e.percentile)),
@@ -241,15 +242,15 @@ impl Forest {
         let lesions = &report.assessment.lesions;
         let model = report.model;
         let cutoff = model.cutoffs.first().and_then(|c| c.linear_predictor(model.link));
-        let reference = model.reference.as_ref().map(|r| [r.quantiles.at(0.25), r.quantiles.at(0.75)]);
+        let reference =
+            model.reference.as_ref().map(|r| [r.quantiles.at(0.25), r.quantiles.at(0.75)]);
         let ends = lesions.iter().flat_map(|l| {
             let score = l.score.linear_predictor;
             l.interval.map_or([score, score], |i| [i.low, i.high])
         });
         let all = ends.chain(cutoff).chain(reference.into_iter().flatten());
-        let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
-            (low.min(v), high.max(v))
-        });
+        let (low, high) = all
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         let (low, high) = if high > low { (low, high) } else { (low - 1.0, low + 1.0) };
         let room = 0.04 * (high - low);
         let (low, high) = (low - room, high + room);
@@ -259,7 +260,10 @@ impl Forest {
         };
         Self {
             height: lesions.len() as f64 * Self::ROW + 52.0,
-            ticks: ticks(low, high).into_iter().map(|v| Tick { x: x(v), label: label(v) }).collect(),
+            ticks: ticks(low, high)
+                .into_iter()
+                .map(|v| Tick { x: x(v), label: label(v) })
+                .collect(),
             cutoff: cutoff.map(x),
             reference: reference.map(|[a, b]| [x(a), hundredth(x(b) - x(a))]),
             rows: lesions
@@ -272,11 +276,13 @@ impl Forest {
                         label: format!("Lesion {}", lesion.score.lesion),
                         point: x(score),
                         whisker: lesion.interval.map(|i| [x(i.low), x(i.high)]),
-                        text: lesion.interval.map_or_else(
-                            || number(score),
-                            |i| format!("{score:.2} ({:.2} to {:.2})", i.low, i.high),
-                        )
-                        .replace('-', "\u{2212}"),
+                        text: lesion
+                            .interval
+                            .map_or_else(
+                                || number(score),
+                                |i| format!("{score:.2} ({:.2} to {:.2})", i.low, i.high),
+                            )
+                            .replace('-', "\u{2212}"),
                     }
                 })
                 .collect(),

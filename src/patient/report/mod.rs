@@ -133,7 +133,12 @@ impl Report<'_> {
         let pairs = self.assessment.unclear_pairs.iter();
         pairs
             .map(|p| {
-                format!("{} and {} (order probable at {})", p.lower, p.higher, words::probability(p.p_order))
+                format!(
+                    "{} and {} (order probable at {})",
+                    p.lower,
+                    p.higher,
+                    words::probability(p.p_order)
+                )
             })
             .collect()
     }

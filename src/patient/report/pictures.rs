@@ -100,11 +100,10 @@ pub fn views(volume: &Volume, lesion: &Lesion, prepared: &[Prepared]) -> Vec<Vie
     PLANES
         .iter()
         .map(|plane| {
-            let slice = largest_section(lesion.mask.inside(), plane.across)
-                + bounds.min[plane.across];
+            let slice =
+                largest_section(lesion.mask.inside(), plane.across) + bounds.min[plane.across];
             let frame = Frame { plane, grid, centre, field, slice };
-            let outline =
-                |roi: Option<&Roi>| roi.map(|roi| frame.outline(roi)).unwrap_or_default();
+            let outline = |roi: Option<&Roi>| roi.map(|roi| frame.outline(roi)).unwrap_or_default();
             let (image, place) = frame.image(volume);
             View {
                 plane: plane.name,
@@ -226,7 +225,8 @@ fn spread_labels(lesions: &mut [Position], size: [f64; 2]) {
     for (at, &index) in order.iter().enumerate() {
         for &above in &order[..at] {
             let apart = lesions[index].label[1] - lesions[above].label[1];
-            if (lesions[index].label[0] - lesions[above].label[0]).abs() < 2.0 * line && apart < line
+            if (lesions[index].label[0] - lesions[above].label[0]).abs() < 2.0 * line
+                && apart < line
             {
                 lesions[index].label[1] = rounded(lesions[above].label[1] + line);
             }
@@ -266,37 +266,34 @@ fn projection(volume: &Volume, step: [usize; 2]) -> Array2<f32> {
 
 /// The edges between set and unset pixels as an SVG path, `x` and `y` giving the position of the edge
 /// before a column or row.
-fn outline(
-    inside: &Array2<bool>,
-    x: impl Fn(usize) -> f64,
-    y: impl Fn(usize) -> f64,
-) -> String {
+fn outline(inside: &Array2<bool>, x: impl Fn(usize) -> f64, y: impl Fn(usize) -> f64) -> String {
     let (rows, columns) = inside.dim();
     let at = |r: isize, c: isize| {
         let set = usize::try_from(r).ok().zip(usize::try_from(c).ok()).map(|p| inside.get(p));
         set.flatten().copied().unwrap_or(false)
     };
     let mut path = String::new();
-    let mut runs = |lines: usize, length: usize, edge: &dyn Fn(isize, isize) -> bool, across: bool| {
-        for line in 0..=lines {
-            let mut start = None;
-            for i in 0..=length {
-                let is_edge = i < length && edge(line as isize, i as isize);
-                match (is_edge, start) {
-                    (true, None) => start = Some(i),
-                    (false, Some(from)) => {
-                        path.push_str(&if across {
-                            format!("M{} {}H{}", x(from), y(line), x(i))
-                        } else {
-                            format!("M{} {}V{}", x(line), y(from), y(i))
-                        });
-                        start = None;
+    let mut runs =
+        |lines: usize, length: usize, edge: &dyn Fn(isize, isize) -> bool, across: bool| {
+            for line in 0..=lines {
+                let mut start = None;
+                for i in 0..=length {
+                    let is_edge = i < length && edge(line as isize, i as isize);
+                    match (is_edge, start) {
+                        (true, None) => start = Some(i),
+                        (false, Some(from)) => {
+                            path.push_str(&if across {
+                                format!("M{} {}H{}", x(from), y(line), x(i))
+                            } else {
+                                format!("M{} {}V{}", x(line), y(from), y(i))
+                            });
+                            start = None;
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
-        }
-    };
+        };
     runs(rows, columns, &|r, c| at(r - 1, c) != at(r, c), true);
     runs(columns, rows, &|c, r| at(r, c - 1) != at(r, c), false);
     path
