@@ -1,4 +1,52 @@
 //! abscope: IBSI radiomics of lesions on CT, linear signatures, and how a patient's lesions differ.
+//!
+//! ```text
+//! image, mask ──ingest──▶ Case ──preprocess──▶ regions ──features──▶ FeatureRow
+//!                                  Plan ──────────┘                      │
+//!                                 Model ───────────signature──────▶ LesionScore
+//!                                                                        │
+//!                                                                    Assessment ◀── patient
+//!
+//! training:  feature table + outcomes ──train──▶ Model
+//! ```
+//!
+//! Each arrow is one public type. Layers point one way: [`geometry`], [`volume`] and [`mask`]; then
+//! [`ingest`], [`preprocess`] and [`filters`]; then [`features`]; then [`extract`](mod@extract); then
+//! [`signature`], [`patient`], [`train`], [`batch`] and [`export`]; the command line last. Features
+//! never read files, readers never compute a feature, and the library neither prints nor exits.
+//!
+//! World coordinates are DICOM patient coordinates (LPS) in mm, intensities of CT are in HU, arrays
+//! have the shape (z, y, x).
+//!
+//! # From a scan to the order of a patient's lesions
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use abscope::extract::extract;
+//! use abscope::ingest::{LoadOptions, load};
+//! use abscope::patient::{AssessOptions, MeasurementError, assess};
+//! use abscope::signature::{LesionValues, Model, score::Origin};
+//!
+//! # fn main() -> abscope::Result<()> {
+//! let case = load(
+//!     Path::new("fixtures/ibsi/ct_radiomics_phantom/image.nii.gz"),
+//!     Path::new("fixtures/ct_phantom_parts.nii.gz"),
+//!     &LoadOptions { kvp: Some(120.0), ..LoadOptions::default() },
+//! )?;
+//! let model = Model::read(Path::new("models/demo-simulated-infiltration.toml"))?;
+//! let plan = model.plan()?;
+//!
+//! let rows = extract(&case, &plan);
+//! let lesions: Vec<LesionValues> = rows.iter().map(LesionValues::from).collect();
+//! let errors: Vec<_> =
+//!     lesions.iter().map(|l| MeasurementError::from_model(&model, l.volume_ml)).collect();
+//! let scorer = model.scorer(Origin::Plan(&plan))?;
+//! let assessment = assess(&scorer, &lesions, &errors, AssessOptions::default())?;
+//! assert_eq!(assessment.lesions.len(), 4);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod batch;
 pub mod error;
