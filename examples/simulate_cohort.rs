@@ -7,31 +7,28 @@
 //! value, plus a shift by site that the image does not show, plus noise.
 //!
 //! ```text
-//! cargo run --release --example simulate_cohort -- simulate FOLDER
-//! cargo run --release --example simulate_cohort -- reliability MODEL.toml
+//! cargo run --release --example simulate_cohort -- FOLDER
+//! cp examples/simulate_cohort.toml FOLDER/train.toml
+//! abscope train FOLDER/features.csv FOLDER/outcomes.csv --config FOLDER/train.toml \
+//!     --output models/demo-simulated-infiltration.toml
 //! ```
 //!
-//! The first writes `features.csv` (every feature of lesion and ring), `outcomes.csv`, and
-//! `repeated.csv` (perturbed copies of the first patients' lesions, for features' reliability); the second
-//! finds the measurement error of a model trained on them, by perturbing lesions of the same cohort,
-//! and writes it into the model. Everything follows from one seed.
+//! It writes `features.csv` (every feature of lesion and ring), `outcomes.csv`, `settings.toml`, and
+//! `repeated.csv` (perturbed copies of the first patients' lesions, for the features' reliability and
+//! the score's measurement error). Everything follows from one seed.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use abscope::export::csv;
 use abscope::extract::{describe_all, extract};
 use abscope::geometry::{Geometry, IndexBox};
 use abscope::ingest::{Case, Lesion};
 use abscope::mask::Mask;
-use abscope::patient::perturbations::measurement_errors;
 use abscope::plan::Plan;
 use abscope::preprocess::perturb::{Perturber, Ranges};
 use abscope::row::FeatureRow;
 use abscope::settings::Settings;
-use abscope::signature::Model;
-use abscope::signature::model::{Reliability, VolumeBand};
-use abscope::signature::score::Origin;
 use abscope::volume::{Volume, Voxels};
 use anyhow::{Context, Result, bail};
 use ndarray::{Array3, Axis};
@@ -47,15 +44,9 @@ const SPACING: [f64; 3] = [0.9, 0.9, 2.0];
 const CELL: [usize; 3] = [56, 56, 26];
 /// Noise of the image, HU.
 const NOISE: f64 = 14.0;
-/// Lesions perturbed for the model's reliability, and copies of each.
-const RELIABILITY_PATIENTS: u64 = 40;
-const COPIES: usize = 20;
 /// Patients whose lesions are extracted again from perturbed copies, and the copies.
 const REPEATED_PATIENTS: u64 = 20;
 const REPEATS: usize = 4;
-/// Upper bounds of the volume bands, mL; the last is open.
-const BANDS: [Option<f64>; 3] = [Some(2.5), Some(6.0), None];
-
 /// The settings of the demonstration signature.
 const SETTINGS: &str = r#"
 [resampling]
@@ -94,11 +85,9 @@ struct Truth {
 }
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["simulate", folder] => simulate(Path::new(folder)),
-        ["reliability", model] => reliability(&PathBuf::from(model)),
-        _ => bail!("give `simulate FOLDER` or `reliability MODEL.toml`"),
+    match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [folder] => simulate(Path::new(folder)),
+        _ => bail!("give the folder to write to"),
     }
 }
 
@@ -159,57 +148,6 @@ fn repeated(plan: &Plan) -> Result<Vec<u8>> {
         table.write_record(cells)?;
     }
     Ok(table.into_inner()?)
-}
-
-/// SD of the score over perturbed copies, pooled within bands of volume.
-fn reliability(path: &Path) -> Result<()> {
-    let mut model = Model::read(path)?;
-    let plan = model.plan()?;
-    let scorer = model.scorer(Origin::Plan(&plan))?;
-    let coefficients = model.coefficients();
-    let found: Vec<Vec<(f64, f64)>> = (0..RELIABILITY_PATIENTS)
-        .into_par_iter()
-        .map(|number| {
-            let (case, _) = patient(number);
-            let rows = extract(&case, &plan);
-            let errors = measurement_errors(&case, &rows, &scorer, &plan, COPIES, SEED)?;
-            Ok(rows
-                .iter()
-                .zip(errors)
-                .filter_map(|(row, error)| Some((row.volume_ml, error.score_sd(&coefficients)?)))
-                .collect())
-        })
-        .collect::<Result<_>>()?;
-    let found: Vec<(f64, f64)> = found.into_iter().flatten().collect();
-    let mut low = 0.0;
-    let mut score_sd = Vec::new();
-    for band in BANDS {
-        let within: Vec<f64> = found
-            .iter()
-            .filter(|(volume, _)| *volume > low && band.is_none_or(|max| *volume <= max))
-            .map(|(_, sd)| sd * sd)
-            .collect();
-        if within.is_empty() {
-            bail!("no lesion between {low} and {band:?} mL");
-        }
-        let sd = (within.iter().sum::<f64>() / within.len() as f64).sqrt();
-        println!("{} lesions up to {band:?} mL: SD {sd:.4}", within.len());
-        score_sd.push(VolumeBand { max_ml: band, sd });
-        low = band.unwrap_or(low);
-    }
-    let smallest = found.iter().map(|f| f.0).fold(f64::INFINITY, f64::min);
-    model.reliability = Some(Reliability {
-        // Below the smallest simulated lesion nothing is known; rounded up to whole tenths.
-        min_volume_ml: (smallest * 10.0).ceil() / 10.0,
-        score_sd,
-        source: format!(
-            "{COPIES} perturbed copies of {} lesions of the simulated training cohort",
-            found.len()
-        ),
-    });
-    model.check().map_err(anyhow::Error::msg)?;
-    std::fs::write(path, model.to_toml()).context("cannot write the model")?;
-    Ok(())
 }
 
 /// Patient `number`: a row of cells, one lesion in each.

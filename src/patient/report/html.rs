@@ -185,6 +185,7 @@ struct MeasureRow {
 
 impl MeasureRow {
     fn new(measure: &Measure) -> Self {
+        let number = words::score;
         let span = |[low, high]: [f64; 2]| format!("{} to {}", number(low), number(high));
         let none = "\u{2013}";
         Self {

@@ -65,9 +65,6 @@ impl Report<'_> {
             of(Severity::Warning, Some(&lesion.lesion), format!("Not scored: {}.", lesion.reason));
         }
         for lesion in &assessment.lesions {
-            for (severity, message) in grouped(&lesion.score.flags, model.terms.len()) {
-                of(severity, Some(&lesion.score.lesion), message);
-            }
             let wanted = assessment.uncertainty.perturbations;
             let lost = wanted.saturating_sub(lesion.perturbations);
             if wanted > 0 && lost as f64 > LOST_COPIES * wanted as f64 {
@@ -81,8 +78,9 @@ impl Report<'_> {
         for warning in &case.warnings {
             of(Severity::Caution, None, warning.clone());
         }
+        all.extend(of_lesions(assessment, model.terms.len()));
         all.sort_by_key(|w| std::cmp::Reverse(w.severity));
-        joined(all)
+        all
     }
 
     /// The report as JSON; `docs/report.schema.json` describes it.
@@ -147,40 +145,52 @@ impl Report<'_> {
 }
 
 /// A lesion's flags with those of single features in one sentence.
-fn grouped(flags: &[Flag], n_terms: usize) -> Vec<(Severity, String)> {
-    let of_feature = |f: &&Flag| f.code == FlagCode::FeatureOutsideTraining;
-    let outside: Vec<&Flag> = flags.iter().filter(of_feature).collect();
-    let mut all: Vec<(Severity, String)> = flags
-        .iter()
-        .filter(|f| f.code != FlagCode::FeatureOutsideTraining)
-        .map(|f| (f.severity, f.message.clone()))
-        .collect();
-    match outside[..] {
-        [] => {}
-        [one] => all.push((one.severity, one.message.clone())),
-        _ => {
-            let severity = outside.iter().map(|f| f.severity).max().unwrap_or(Severity::Caution);
-            all.push((
-                severity,
-                format!(
-                    "{} of {n_terms} features are unlike the training data: the score is an \
-                     extrapolation.",
-                    outside.len()
-                ),
-            ));
-        }
+fn grouped(flags: &[Flag], n_terms: usize) -> Vec<(FlagCode, Severity, String)> {
+    use FlagCode::{FeatureOutsideTraining, FeaturesUnlikeReference};
+    let outside: Vec<&Flag> = flags.iter().filter(|f| f.code == FeatureOutsideTraining).collect();
+    let rest = flags.iter().filter(|f| match f.code {
+        FeatureOutsideTraining => outside.len() < 2,
+        // Says the same once more.
+        FeaturesUnlikeReference => outside.is_empty(),
+        _ => true,
+    });
+    let mut all: Vec<_> = rest.map(|f| (f.code, f.severity, f.message.clone())).collect();
+    if outside.len() > 1 {
+        let severity = outside.iter().map(|f| f.severity).max().unwrap_or(Severity::Caution);
+        let message = format!(
+            "{} of {n_terms} features are unlike the training data; the score is an extrapolation.",
+            outside.len()
+        );
+        all.push((FeatureOutsideTraining, severity, message));
     }
     all
 }
 
-/// Warnings that say the same of several lesions in one.
-fn joined(all: Vec<Warning>) -> Vec<Warning> {
-    let mut out: Vec<Warning> = Vec::new();
-    for warning in all {
-        match out.iter_mut().find(|w| w.severity == warning.severity && w.message == warning.message) {
-            Some(same) => same.lesions.extend(warning.lesions),
-            None => out.push(warning),
+/// The flags of all lesions, one warning per kind and severity.
+fn of_lesions(assessment: &Assessment, n_terms: usize) -> Vec<Warning> {
+    let mut kinds: Vec<(FlagCode, Severity, Vec<(String, String)>)> = Vec::new();
+    for lesion in &assessment.lesions {
+        for (code, severity, message) in grouped(&lesion.score.flags, n_terms) {
+            let entry = (lesion.score.lesion.clone(), message);
+            match kinds.iter_mut().find(|k| k.0 == code && k.1 == severity) {
+                Some(kind) => kind.2.push(entry),
+                None => kinds.push((code, severity, vec![entry])),
+            }
         }
     }
-    out
+    kinds
+        .into_iter()
+        .map(|(_, severity, entries)| {
+            let same = entries.iter().all(|e| e.1 == entries[0].1);
+            let message = if same {
+                entries[0].1.clone()
+            } else {
+                let each = entries.iter().map(|(lesion, message)| {
+                    format!("{lesion}: {}", message.trim_end_matches('.'))
+                });
+                each.collect::<Vec<_>>().join(". ") + "."
+            };
+            Warning { severity, lesions: entries.into_iter().map(|e| e.0).collect(), message }
+        })
+        .collect()
 }

@@ -64,9 +64,7 @@ pub struct Position {
     pub lesion: String,
     /// Outline of its projection.
     pub path: String,
-    /// Centre, mm.
-    pub centre: [f64; 2],
-    /// Where its label stands, mm.
+    /// Where its label stands, mm: at the centre, unless another label is there.
     pub label: [f64; 2],
 }
 
@@ -210,8 +208,7 @@ pub fn body_map(case: &Case) -> BodyMap {
             Position {
                 lesion: lesion.id.clone(),
                 path,
-                centre: [across(middle(0)), up(middle(2))],
-                label: [across(bounds.max[0] as f64), up(bounds.max[2] as f64)],
+                label: [across(middle(0)), up(middle(2))],
             }
         })
         .collect();
@@ -237,7 +234,7 @@ fn spread_labels(lesions: &mut [Position], size: [f64; 2]) {
     }
     for lesion in lesions {
         lesion.label = [
-            lesion.label[0].clamp(0.0, size[0] - line),
+            lesion.label[0].clamp(line, size[0] - line),
             lesion.label[1].clamp(line, size[1] - 1.0),
         ]
         .map(rounded);
