@@ -7,5 +7,6 @@ pub mod nifti;
 pub mod output;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+pub mod scores;
 pub mod table;
 pub mod unit;

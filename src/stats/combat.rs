@@ -118,6 +118,23 @@ fn posterior(z: &[Vec<f64>]) -> Result<CombatBatch, String> {
 const CONVERGED: f64 = 1e-12;
 
 impl Estimates {
+    /// The estimates of some features only.
+    pub fn select(&self, features: &[usize]) -> Self {
+        let pick = |v: &[f64]| features.iter().map(|g| v[*g]).collect();
+        let batches = self.batches.iter().map(|(name, batch)| {
+            let effects = CombatBatch {
+                gamma: pick(&batch.gamma),
+                delta_squared: pick(&batch.delta_squared),
+            };
+            (name.clone(), effects)
+        });
+        Self {
+            grand_mean: pick(&self.grand_mean),
+            pooled_sd: pick(&self.pooled_sd),
+            batches: batches.collect(),
+        }
+    }
+
     /// The harmonised value of feature `index` of a row in `batch`; `None` for an unknown batch.
     pub fn apply(&self, index: usize, value: f64, batch: &str) -> Option<f64> {
         let effects = self.batches.get(batch)?;

@@ -1,0 +1,53 @@
+//! Time of a whole path of 100 penalties, and of nested cross-validation on a cohort of the size of
+//! published signatures. `fixtures/train/time_glmnet.R` times R glmnet on the same sizes.
+
+use abscope::signature::model::Kind;
+use abscope::train::elastic_net::{ElasticNet, Response};
+use divan::Bencher;
+use linfa::ParamGuard;
+use ndarray::Array2;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+fn main() {
+    divan::main();
+}
+
+/// Correlated columns (0.5 between neighbours) of which ten carry a signal.
+fn simulated(n: usize, p: usize) -> (Array2<f64>, Vec<f64>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut x = Array2::zeros((n, p));
+    for mut row in x.rows_mut() {
+        let mut last: f64 = rng.sample(StandardNormal);
+        for value in &mut row {
+            let fresh: f64 = rng.sample(StandardNormal);
+            last = 0.5 * last + 0.75_f64.sqrt() * fresh;
+            *value = last;
+        }
+    }
+    let y = x
+        .rows()
+        .into_iter()
+        .map(|row| {
+            let noise: f64 = rng.sample(StandardNormal);
+            (0..10).map(|k| row[k * p / 10]).sum::<f64>() + noise
+        })
+        .collect();
+    (x, y)
+}
+
+#[divan::bench(args = [Kind::Gaussian, Kind::Binomial, Kind::Cox], sample_count = 5)]
+fn path_of_100_on_500_by_1000(bencher: Bencher<'_, '_>, kind: Kind) {
+    let (x, y) = simulated(500, 1000);
+    let response = match kind {
+        Kind::Gaussian => Response::Continuous(y),
+        Kind::Binomial => Response::Binary(y.iter().map(|y| *y > 0.0).collect()),
+        Kind::Cox => Response::Survival {
+            time: y.iter().map(|y| (-y / 3.0).exp()).collect(),
+            event: (0..y.len()).map(|i| i % 3 != 0).collect(),
+        },
+    };
+    let params = ElasticNet::params(kind).check().expect("sound parameters");
+    bencher.bench(|| params.path(x.view(), &response, None).expect("a path"));
+}

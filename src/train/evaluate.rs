@@ -1,0 +1,357 @@
+//! How good the signature is on patients it has not seen, and whether it is more than volume.
+
+use serde::Serialize;
+
+use super::config::{Config, LambdaRule, Preparation};
+use super::cross_validation::OutOfFold;
+use super::dataset::Dataset;
+use super::elastic_net::Response;
+use super::procedure::Procedure;
+use crate::error::Result;
+use crate::signature::model::{Evaluation, Kind};
+use crate::stats::auc::{self, Auc};
+use crate::stats::{bootstrap, calibration, concordance, quantile};
+
+/// The metrics that are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Area under the ROC curve.
+    Auc,
+    /// Mean squared difference of probability and outcome.
+    Brier,
+    /// Slope of the calibration model.
+    CalibrationSlope,
+    /// Intercept of the calibration model with slope 1.
+    CalibrationIntercept,
+    /// Share of the outcome's variance explained.
+    R2,
+    /// Spearman's rank correlation of score and outcome.
+    Spearman,
+    /// Mean absolute error.
+    MeanAbsoluteError,
+    /// Harrell's C.
+    CIndex,
+}
+
+impl Metric {
+    /// The metrics of a kind, the one that decides first.
+    pub fn of(kind: Kind) -> &'static [Self] {
+        match kind {
+            Kind::Gaussian => {
+                &[Self::R2, Self::Spearman, Self::MeanAbsoluteError, Self::CalibrationSlope]
+            }
+            Kind::Binomial => {
+                &[Self::Auc, Self::Brier, Self::CalibrationSlope, Self::CalibrationIntercept]
+            }
+            Kind::Cox => &[Self::CIndex],
+        }
+    }
+
+    /// The name in the model file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auc => "auc",
+            Self::Brier => "brier",
+            Self::CalibrationSlope => "calibration_slope",
+            Self::CalibrationIntercept => "calibration_intercept",
+            Self::R2 => "r2",
+            Self::Spearman => "spearman",
+            Self::MeanAbsoluteError => "mean_absolute_error",
+            Self::CIndex => "c_index",
+        }
+    }
+
+    /// The name for people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Auc => "AUC",
+            Self::Brier => "Brier score",
+            Self::CalibrationSlope => "Calibration slope",
+            Self::CalibrationIntercept => "Calibration intercept",
+            Self::R2 => "R²",
+            Self::Spearman => "Spearman correlation",
+            Self::MeanAbsoluteError => "Mean absolute error",
+            Self::CIndex => "C-index",
+        }
+    }
+
+    /// Its value for linear predictors `eta` and scores that rank; `None` where it does not exist.
+    pub fn value(self, response: &Response, eta: &[f64], score: &[f64]) -> Option<f64> {
+        match (self, response) {
+            (Self::Auc, Response::Binary(y)) => auc::area(score, y),
+            (Self::Brier, Response::Binary(y)) => Some(calibration::calibration(eta, y)?.brier),
+            (Self::CalibrationSlope, Response::Binary(y)) => {
+                Some(calibration::calibration(eta, y)?.slope)
+            }
+            (Self::CalibrationIntercept, Response::Binary(y)) => {
+                Some(calibration::calibration(eta, y)?.intercept)
+            }
+            (Self::R2, Response::Continuous(y)) => {
+                let mean = quantile::mean(y)?;
+                let error: f64 = y.iter().zip(eta).map(|(y, e)| (y - e).powi(2)).sum();
+                let total: f64 = y.iter().map(|y| (y - mean).powi(2)).sum();
+                (total > 0.0).then(|| 1.0 - error / total)
+            }
+            (Self::Spearman, Response::Continuous(y)) => {
+                Some(quantile::spearman(score, y).unwrap_or(0.0))
+            }
+            (Self::MeanAbsoluteError, Response::Continuous(y)) => {
+                let errors: Vec<f64> = y.iter().zip(eta).map(|(y, e)| (y - e).abs()).collect();
+                quantile::mean(&errors)
+            }
+            (Self::CalibrationSlope, Response::Continuous(y)) => {
+                let ratio = quantile::sd(y)? / quantile::sd(eta)?;
+                Some(quantile::pearson(eta, y)? * ratio)
+            }
+            (Self::CIndex, Response::Survival { time, event }) => {
+                concordance::c_index(score, time, event)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A metric with its interval.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Which.
+    pub metric: Metric,
+    /// Its name for people.
+    pub label: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// 95 % interval.
+    pub interval: Option<[f64; 2]>,
+    /// How value and interval were found.
+    pub method: String,
+}
+
+/// A predictor to compare with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// What it predicts from.
+    pub against: String,
+    /// Its own performance.
+    pub value: f64,
+    /// Performance of the signature minus its own.
+    pub difference: f64,
+    /// 95 % interval of the difference.
+    pub interval: Option<[f64; 2]>,
+    /// Two-sided p value of the difference, for areas under the ROC curve.
+    pub p: Option<f64>,
+}
+
+/// Performance out of fold.
+#[derive(Clone, Debug)]
+pub struct Performance {
+    /// The metrics, the one that decides first.
+    pub measured: Vec<Measured>,
+    /// Comparison with volume alone and with the covariates alone.
+    pub comparisons: Vec<Comparison>,
+    /// Spearman correlation of the score with volume.
+    pub volume_correlation: Option<f64>,
+    /// Sensitivity and specificity at the folds' own cut-offs, for binary outcomes.
+    pub at_cutoff: Option<[f64; 2]>,
+    /// Out-of-fold predictions.
+    pub predictions: OutOfFold,
+}
+
+impl Procedure<'_> {
+    /// Nested cross-validation with metrics, intervals and comparisons.
+    ///
+    /// # Errors
+    /// Those of [`Procedure::fit`].
+    pub fn evaluate(&self, data: &Dataset) -> Result<Performance> {
+        let repeats = self.config.validation.repeats;
+        let predictions = self.nested(data, repeats)?;
+        let measured = measure(data, &predictions, self.config);
+        let mut comparisons = Vec::new();
+        let simple = simple(self.config, &[]);
+        if let Some(volume) = data.volume_only() {
+            let other = Procedure { config: &simple }.nested(&volume, repeats)?;
+            comparisons.extend(compare("volume", data, &predictions, &other, self.config));
+        }
+        let with_covariates = self::simple(self.config, &self.config.features.covariates);
+        if !self.config.features.covariates.is_empty() {
+            let other =
+                Procedure { config: &with_covariates }.nested(&data.covariates_only(), repeats)?;
+            let name = self.config.features.covariates.join(" and ");
+            comparisons.extend(compare(&name, data, &predictions, &other, self.config));
+        }
+        let volume_correlation = data
+            .volume_ml
+            .iter()
+            .copied()
+            .collect::<Option<Vec<f64>>>()
+            .and_then(|v| quantile::spearman(&mean_over(&predictions.score), &v));
+        let at_cutoff = at_cutoff(&data.response, &predictions);
+        Ok(Performance { measured, comparisons, volume_correlation, at_cutoff, predictions })
+    }
+}
+
+/// The configuration of a comparator: its one or few columns as they are.
+fn simple(config: &Config, covariates: &[String]) -> Config {
+    let mut simple = config.clone();
+    simple.pipeline = Preparation {
+        correlation: 1.0,
+        near_zero_variance: false,
+        max_missing: 1.0,
+        ..Preparation::default()
+    };
+    simple.features.covariates = covariates.to_vec();
+    simple.features.keep_covariates = false;
+    simple.elastic_net.l1_ratio = vec![0.5];
+    simple.elastic_net.rule = LambdaRule::Min;
+    simple
+}
+
+/// Mean over repeats, per row.
+pub fn mean_over(repeats: &[Vec<f64>]) -> Vec<f64> {
+    let n = repeats.first().map_or(0, Vec::len);
+    (0..n).map(|i| repeats.iter().map(|r| r[i]).sum::<f64>() / repeats.len() as f64).collect()
+}
+
+/// Mean over repeats of a metric on some rows.
+fn over_repeats(
+    metric: Metric,
+    data: &Dataset,
+    predictions: &OutOfFold,
+    rows: Option<&[usize]>,
+) -> Option<f64> {
+    let all: Vec<usize>;
+    let rows = match rows {
+        Some(rows) => rows,
+        None => {
+            all = (0..data.len()).collect();
+            &all
+        }
+    };
+    let response = data.response.select(rows);
+    let pick = |v: &[f64]| -> Vec<f64> { rows.iter().map(|r| v[*r]).collect() };
+    let values: Vec<f64> = predictions
+        .linear_predictor
+        .iter()
+        .zip(&predictions.score)
+        .map(|(eta, score)| metric.value(&response, &pick(eta), &pick(score)))
+        .collect::<Option<_>>()?;
+    quantile::mean(&values)
+}
+
+fn measure(data: &Dataset, predictions: &OutOfFold, config: &Config) -> Vec<Measured> {
+    let validation = &config.validation;
+    let scheme = format!(
+        "nested {}x{}-fold cross-validation by patient, {} repeats",
+        validation.outer_folds, validation.inner_folds, validation.repeats
+    );
+    Metric::of(config.outcome.kind())
+        .iter()
+        .filter_map(|&metric| {
+            let value = over_repeats(metric, data, predictions, None)?;
+            let (interval, how) = match (metric, &data.response) {
+                (Metric::Auc, Response::Binary(y)) => {
+                    let areas: Vec<Auc> = predictions
+                        .score
+                        .iter()
+                        .filter_map(|s| auc::clustered(s, y, &data.patient))
+                        .collect();
+                    let errors: Vec<f64> = areas.iter().map(|a| a.standard_error).collect();
+                    let interval = quantile::mean(&errors)
+                        .map(|standard_error| Auc { value, standard_error }.interval());
+                    let several = data.len() > data.patients.len();
+                    (interval, if several { "Obuchowski's error" } else { "DeLong's error" })
+                }
+                _ => {
+                    let interval = bootstrap::percentile_interval(
+                        &data.patient,
+                        validation.interval_draws,
+                        validation.seed,
+                        |rows| over_repeats(metric, data, predictions, Some(rows)),
+                    );
+                    (interval, "patient bootstrap")
+                }
+            };
+            Some(Measured {
+                metric,
+                label: metric.label(),
+                value,
+                interval,
+                method: format!("{scheme}, {how}"),
+            })
+        })
+        .collect()
+}
+
+fn compare(
+    against: &str,
+    data: &Dataset,
+    own: &OutOfFold,
+    other: &OutOfFold,
+    config: &Config,
+) -> Option<Comparison> {
+    let metric = Metric::of(config.outcome.kind())[0];
+    let value = over_repeats(metric, data, other, None)?;
+    let difference = over_repeats(metric, data, own, None)? - value;
+    let (interval, p) = match &data.response {
+        Response::Binary(y) => {
+            let errors: Vec<f64> = own
+                .score
+                .iter()
+                .zip(&other.score)
+                .filter_map(|(a, b)| auc::compare(a, b, y, &data.patient))
+                .map(|c| c.standard_error)
+                .collect();
+            let error = quantile::mean(&errors)?;
+            let half = 1.959963984540054 * error;
+            let z = if error > 0.0 { difference.abs() / error } else { 0.0 };
+            let p = 2.0
+                * statrs::distribution::ContinuousCDF::sf(
+                    &statrs::distribution::Normal::standard(),
+                    z,
+                );
+            (Some([difference - half, difference + half]), Some(p))
+        }
+        _ => {
+            let draws = config.validation.interval_draws;
+            let statistic = |rows: &[usize]| {
+                let own = over_repeats(metric, data, own, Some(rows))?;
+                Some(own - over_repeats(metric, data, other, Some(rows))?)
+            };
+            let seed = config.validation.seed;
+            (bootstrap::percentile_interval(&data.patient, draws, seed, statistic), None)
+        }
+    };
+    Some(Comparison { against: against.to_owned(), value, difference, interval, p })
+}
+
+/// Sensitivity and specificity, mean over repeats.
+fn at_cutoff(response: &Response, predictions: &OutOfFold) -> Option<[f64; 2]> {
+    let Response::Binary(y) = response else { return None };
+    let share = |class: bool| {
+        let rates: Vec<f64> = predictions
+            .high
+            .iter()
+            .map(|high| {
+                let of_class: Vec<bool> =
+                    high.iter().zip(y).filter(|(_, y)| **y == class).map(|(h, _)| *h).collect();
+                let right = of_class.iter().filter(|h| **h == class).count();
+                right as f64 / of_class.len().max(1) as f64
+            })
+            .collect();
+        quantile::mean(&rates)
+    };
+    Some([share(true)?, share(false)?])
+}
+
+impl Measured {
+    /// The entry of the model file.
+    pub fn entry(&self, cohort: &str) -> Evaluation {
+        Evaluation {
+            cohort: cohort.to_owned(),
+            metric: self.metric.name().to_owned(),
+            value: self.value,
+            interval: self.interval,
+            method: self.method.clone(),
+        }
+    }
+}
