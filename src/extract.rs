@@ -45,8 +45,7 @@ pub fn extract_lesion(case: &Case, lesion: &Lesion, plan: &Plan) -> FeatureRow {
         .map(|other| &other.mask)
         .collect();
     let prepared = preprocess::prepare(&case.volume, &lesion.mask, &others, plan);
-    let described: Vec<_> = prepared.into_par_iter().map(|region| describe(region, plan)).collect();
-    let (facts, values): (Vec<_>, Vec<_>) = described.into_iter().unzip();
+    let (facts, values) = describe_all(prepared, plan);
     FeatureRow {
         patient: case.patient.clone(),
         lesion: lesion.id.clone(),
@@ -57,8 +56,18 @@ pub fn extract_lesion(case: &Case, lesion: &Lesion, plan: &Plan) -> FeatureRow {
         plan_hash: plan.hash(),
         version: env!("CARGO_PKG_VERSION").into(),
         facts,
-        values: values.concat(),
+        values,
     }
+}
+
+/// Facts and values of a lesion's prepared regions, in the plan's order.
+pub fn describe_all(
+    prepared: Vec<Prepared>,
+    plan: &Plan,
+) -> (Vec<RegionFacts>, Vec<(Column, Value)>) {
+    let described: Vec<_> = prepared.into_par_iter().map(|region| describe(region, plan)).collect();
+    let (facts, values): (Vec<_>, Vec<_>) = described.into_iter().unzip();
+    (facts, values.concat())
 }
 
 /// What is known of a region, and its values: the image's own first, then those of each map.

@@ -1,5 +1,6 @@
 //! abscope: IBSI radiomics of lesions on CT, linear signatures, and how a patient's lesions differ.
 
+pub mod batch;
 pub mod error;
 pub mod export;
 pub mod extract;
@@ -12,6 +13,7 @@ pub mod patient;
 pub mod plan;
 pub mod preprocess;
 pub mod row;
+pub mod selftest;
 pub mod settings;
 pub mod signature;
 pub mod stats;

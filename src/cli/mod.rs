@@ -6,8 +6,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod batch;
 mod case;
 mod extract;
+mod filter;
+mod merge;
+mod model;
+mod report;
+mod score;
 mod settings;
 mod train;
 
@@ -32,7 +38,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Report(report::Args),
     Extract(extract::Args),
+    Filter(filter::Args),
+    Score(score::Args),
+    Model(model::Args),
+    Batch(batch::Args),
+    Merge(merge::Args),
     Settings(settings::Args),
     Train(train::Args),
 }
@@ -55,7 +67,13 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match cli.command {
+        Command::Report(args) => report::run(args),
+        Command::Score(args) => score::run(args),
+        Command::Model(args) => model::run(args),
         Command::Extract(args) => extract::run(args),
+        Command::Filter(args) => filter::run(args),
+        Command::Batch(args) => batch::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Settings(args) => settings::run(args),
         Command::Train(args) => train::run(args),
     }

@@ -3,8 +3,10 @@
 pub mod csv;
 pub mod json;
 pub mod jsonl;
+pub mod nifti;
 pub mod output;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+pub mod scores;
 pub mod table;
 pub mod unit;

@@ -24,6 +24,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// All formats.
+    pub const ALL: [Self; 3] = [Self::Csv, Self::Jsonl, Self::Parquet];
+
     /// The ending of such a file, without the dot.
     pub fn extension(self) -> &'static str {
         match self {

@@ -30,7 +30,8 @@ impl Kernel {
 
     /// The same values in reverse order at the same offsets.
     pub(crate) fn reversed(&self) -> Self {
-        Self { taps: self.taps.iter().rev().copied().collect(), first: self.first }
+        let first = -(self.first + self.taps.len() as isize - 1);
+        Self { taps: self.taps.iter().rev().copied().collect(), first }
     }
 
     /// Voxels needed before and after the first and last response.

@@ -283,7 +283,8 @@ mod tests {
             for shift in (0..low.len()).step_by(2) {
                 let product: f64 = low.iter().zip(&low[shift..]).map(|(a, b)| a * b).sum();
                 let expected = if shift == 0 { 1.0 } else { 0.0 };
-                assert!((product - expected).abs() < 1e-10, "{name} shift {shift}: {product}");
+                // The published tables have ten correct digits; the others are computed.
+                assert!((product - expected).abs() < 1e-9, "{name} shift {shift}: {product}");
             }
             let high = high_pass(&low);
             let width = low.len() as f64;

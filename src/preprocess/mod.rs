@@ -1,7 +1,9 @@
 //! From an image and a lesion to regions ready for features: resample, round, re-segment,
 //! discretise.
 
+pub mod diagnostics;
 pub mod discretise;
+pub mod perturb;
 pub mod resample;
 pub mod resegment;
 pub mod ring;
@@ -62,7 +64,7 @@ pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) ->
     let intensities = intensities(volume, &grid, &bounds, plan);
     let tumour_voxels = spread(&tumour, &bounds);
     let responses = Arc::new(responses(volume, &grid, &bounds, plan));
-    let frame = Frame { grid: &grid, bounds, intensities: &intensities, responses, plan };
+    let frame = Frame { grid: &grid.geometry, bounds, intensities: &intensities, responses, plan };
 
     wanted_regions(plan)
         .map(|region| match (region, plan.regions.ring) {
@@ -117,9 +119,7 @@ pub fn intensities(
 /// A filter sees the image as far as its kernel reaches, and what its boundary condition says where
 /// the image ends: the values are those of filtering the whole image.
 fn responses(volume: &Volume, grid: &WorkingGrid, bounds: &IndexBox, plan: &Plan) -> Vec<Response> {
-    let wanted =
-        |filter: &&FilterSettings| filter.maps().iter().any(|m| plan.features.wants_map(m));
-    let wanted: Vec<FilterSettings> = plan.filters.iter().filter(wanted).cloned().collect();
+    let wanted = wanted_filters(plan);
     if wanted.is_empty() {
         return Vec::new();
     }
@@ -138,13 +138,31 @@ fn responses(volume: &Volume, grid: &WorkingGrid, bounds: &IndexBox, plan: &Plan
         min: std::array::from_fn(|a| bounds.min[a] - seen.min[a]),
         max: std::array::from_fn(|a| bounds.max[a] - seen.min[a]),
     };
-    match filters::respond_all_in(&wanted, image.view(), spacing, &within) {
+    respond(&wanted, &image, spacing, &within, plan)
+}
+
+/// Filters of which the plan wants at least one map.
+fn wanted_filters(plan: &Plan) -> Vec<FilterSettings> {
+    let wanted =
+        |filter: &&FilterSettings| filter.maps().iter().any(|m| plan.features.wants_map(m));
+    plan.filters.iter().filter(wanted).cloned().collect()
+}
+
+/// The wanted maps of an image, within a box of it.
+fn respond(
+    wanted: &[FilterSettings],
+    image: &Array3<f32>,
+    spacing: [f64; 3],
+    within: &IndexBox,
+    plan: &Plan,
+) -> Vec<Response> {
+    match filters::respond_all_in(wanted, image.view(), spacing, within) {
         Ok(maps) => maps
             .into_iter()
             .filter(|(name, _)| plan.features.wants_map(name))
             .map(|(name, map)| (name, Ok(map)))
             .collect(),
-        Err(_) => too_wide(&wanted),
+        Err(_) => too_wide(wanted),
     }
 }
 
@@ -176,7 +194,7 @@ fn spread(mask: &Mask, bounds: &IndexBox) -> Array3<bool> {
 
 /// What all regions of a lesion share.
 struct Frame<'a> {
-    grid: &'a WorkingGrid,
+    grid: &'a Geometry,
     bounds: IndexBox,
     intensities: &'a Array3<f32>,
     responses: Arc<Vec<Response>>,
@@ -202,12 +220,12 @@ impl Frame<'_> {
         let intensity =
             resegment::intensity_mask(self.intensities, &morphological, &self.plan.resegmentation);
         let roi = Roi {
-            geometry: self.grid.geometry.cropped(&self.bounds),
+            geometry: self.grid.cropped(&self.bounds),
             intensities: self.intensities.clone(),
             morphological,
             intensity,
         };
-        let size = self.grid.geometry.size;
+        let size = self.grid.size;
         let facts = RegionFacts {
             region,
             voxels: roi.morphological_count(),

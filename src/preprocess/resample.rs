@@ -203,7 +203,7 @@ fn taps(grid: &WorkingGrid, bounds: &IndexBox, interpolation: Interpolation) -> 
 }
 
 /// Reflection about the centres of the outermost voxels, as the prefilter assumes.
-fn mirror(index: isize, n: isize) -> usize {
+pub(super) fn mirror(index: isize, n: isize) -> usize {
     if n == 1 {
         return 0;
     }
@@ -213,7 +213,7 @@ fn mirror(index: isize, n: isize) -> usize {
 }
 
 /// Cubic B-spline at distances 1 + f, f, 1 - f, 2 - f.
-fn cubic_weights(f: f64) -> [f64; 4] {
+pub(super) fn cubic_weights(f: f64) -> [f64; 4] {
     let g = 1.0 - f;
     [
         g * g * g / 6.0,
@@ -268,7 +268,7 @@ fn interpolate(values: ArrayView3<f64>, source: &IndexBox, taps: &[Taps; 3]) -> 
 /// Turns samples into cubic B-spline coefficients along an axis (0 = x), in place: one causal and one
 /// anti-causal recursion with the pole sqrt(3) - 2 (Unser 1999, DOI 10.1109/79.799930), mirrored at
 /// both ends.
-fn spline_coefficients(values: &mut Array3<f64>, axis: usize) {
+pub(super) fn spline_coefficients(values: &mut Array3<f64>, axis: usize) {
     const POLE: f64 = -0.267_949_192_431_122_7;
     const GAIN: f64 = 6.0;
     for mut lane in values.lanes_mut(Axis(2 - axis)) {

@@ -8,9 +8,7 @@ mod check;
 pub mod domain;
 pub mod model;
 pub mod score;
-pub mod table;
 
 pub use domain::{Flag, FlagCode, Severity};
 pub use model::Model;
 pub use score::{LesionScore, LesionValues, Refusal, Scorer};
-pub use table::ScoringTable;

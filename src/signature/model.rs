@@ -794,6 +794,10 @@ impl Model {
         aggregations.sort_unstable();
         aggregations.dedup();
         plan.features.aggregations = aggregations;
+        let mut maps: Vec<String> = columns.into_iter().map(|c| c.filter).collect();
+        maps.sort_unstable();
+        maps.dedup();
+        plan.features.maps = Some(maps);
         Ok(plan)
     }
 

@@ -148,9 +148,9 @@ pub fn model(
         },
         bootstrap: draws(signature, stability, kind),
     };
-    model
-        .check()
-        .map_err(|problem| Error::bad_request(format!("the model does not pass its check: {problem}")))?;
+    model.check().map_err(|problem| {
+        Error::bad_request(format!("the model does not pass its check: {problem}"))
+    })?;
     Ok(model)
 }
 
@@ -171,8 +171,13 @@ fn term(chosen: &Chosen<'_>, prepared: &Prepared, stability: &Stability) -> Resu
     term.transform = chosen.feature.transform;
     term.selection_frequency = Some(stability.frequency[chosen.feature.column]);
     let lesions = &prepared.lesions;
-    let known: Vec<f64> =
-        lesions.values.column(chosen.feature.column).iter().copied().filter(|v| !v.is_nan()).collect();
+    let known: Vec<f64> = lesions
+        .values
+        .column(chosen.feature.column)
+        .iter()
+        .copied()
+        .filter(|v| !v.is_nan())
+        .collect();
     let sorted = quantile::sorted(&known);
     let at = |p| quantile::of_sorted(&sorted, p).unwrap_or(f64::NAN);
     term.training_quantiles = Some(TrainingQuantiles {
@@ -367,11 +372,7 @@ fn reliability(
         true => format!("{from}; measurement error not known"),
         false => format!("{from}; SD over repeats of {} lesions", scores.len()),
     };
-    Ok(Reliability {
-        min_volume_ml: min_volume_ml.unwrap_or(smallest),
-        score_sd: bands,
-        source,
-    })
+    Ok(Reliability { min_volume_ml: min_volume_ml.unwrap_or(smallest), score_sd: bands, source })
 }
 
 /// Covariance with correlations shrunk towards 0 by the share that minimises the expected squared
@@ -477,7 +478,8 @@ fn evaluation(
             interval: None,
             method,
         };
-        entries.extend(stability.apparent.map(|v| entry(v, "apparent, on the training data".into())));
+        entries
+            .extend(stability.apparent.map(|v| entry(v, "apparent, on the training data".into())));
         entries.extend(stability.corrected.map(|v| {
             let how = format!("optimism-corrected by {} patient resamples", stability.draws);
             entry(v, how)
@@ -495,7 +497,8 @@ fn evaluation(
 fn procedure_in_words(procedure: &Procedure<'_>, signature: &Signature) -> String {
     let config = procedure.config;
     let p = &config.pipeline;
-    let mut steps = vec![format!("features with more than {} % missing left out", p.max_missing * 100.0)];
+    let mut steps =
+        vec![format!("features with more than {} % missing left out", p.max_missing * 100.0)];
     if p.near_zero_variance {
         steps.push("nearly constant ones left out".into());
     }

@@ -396,7 +396,9 @@ impl Config {
         }
         for covariate in &self.features.covariates {
             if covariate != "site" && covariate != "kvp" {
-                return Err(format!("features.covariates names \"{covariate}\"; there are site and kvp"));
+                return Err(format!(
+                    "features.covariates names \"{covariate}\"; there are site and kvp"
+                ));
             }
         }
         if self.cutoff.rule == CutoffKind::Youden && self.outcome.kind() != Kind::Binomial {
@@ -406,7 +408,9 @@ impl Config {
             return Err("cutoff.low and cutoff.high are the same".into());
         }
         if p.combat && self.features.batch.is_none() {
-            return Err("pipeline.combat needs features.batch, the column that names the batch".into());
+            return Err(
+                "pipeline.combat needs features.batch, the column that names the batch".into()
+            );
         }
         Ok(())
     }

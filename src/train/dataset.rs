@@ -190,7 +190,8 @@ fn candidates(
 ) -> Result<Vec<String>> {
     let features = &config.features;
     let wanted = |name: &str| {
-        let included = features.include.is_empty() || features.include.iter().any(|p| fits(name, p));
+        let included =
+            features.include.is_empty() || features.include.iter().any(|p| fits(name, p));
         let diagnostic = !own && features.include.is_empty() && fits(name, DIAGNOSTICS);
         let batch = features.batch.as_deref() == Some(name);
         included && !diagnostic && !batch && !features.exclude.iter().any(|p| fits(name, p))
@@ -292,7 +293,10 @@ impl<'a> OutcomeTable<'a> {
             let cell = |at: usize| record.get(at).unwrap_or("").trim();
             let key = (cell(patient_at).to_owned(), lesion_at.map_or("", cell).to_owned());
             if key.0.is_empty() || (table.by_lesion && key.1.is_empty()) {
-                return Err(Error::bad_data(path, format!("line {line}: names no patient or lesion")));
+                return Err(Error::bad_data(
+                    path,
+                    format!("line {line}: names no patient or lesion"),
+                ));
             }
             if columns.iter().any(|c| matches!(cell(*c), "" | "NA")) {
                 continue;
@@ -330,7 +334,8 @@ impl<'a> OutcomeTable<'a> {
                 }
             };
             if table.rows.insert(key.clone(), value).is_some() {
-                let lesion = if table.by_lesion { format!(", lesion {}", key.1) } else { "".into() };
+                let lesion =
+                    if table.by_lesion { format!(", lesion {}", key.1) } else { "".into() };
                 return Err(Error::bad_data(
                     path,
                     format!("line {line}: patient {}{lesion} is there twice; remove one", key.0),
@@ -457,9 +462,8 @@ fn repeated(path: &Path, data: &Dataset, features: &FeatureTable) -> Result<Repe
     let mut reader = csv::Reader::from_path(path).map_err(damaged)?;
     let header = reader.headers().map_err(damaged)?.clone();
     let at = |name: &str| header.iter().position(|h| h.trim() == name);
-    let need = |name: &str| {
-        at(name).ok_or_else(|| Error::bad_data(path, format!("has no column {name}")))
-    };
+    let need =
+        |name: &str| at(name).ok_or_else(|| Error::bad_data(path, format!("has no column {name}")));
     let (patient, lesion, repeat) = (need("patient")?, need("lesion")?, need("repeat")?);
     let columns = data.columns.iter().map(|c| need(c)).collect::<Result<Vec<_>>>()?;
     let hash = features.plan_hash()?;
@@ -637,7 +641,8 @@ impl Dataset {
                     .collect()
             }
         };
-        let batches: Vec<&String> = self.batch.iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let batches: Vec<&String> =
+            self.batch.iter().collect::<BTreeSet<_>>().into_iter().collect();
         let classes = outcome.iter().max().map_or(1, |s| s + 1);
         rows.iter()
             .zip(outcome)
@@ -762,15 +767,13 @@ impl Dataset {
     /// The same rows with the logarithm of the volume as the only feature; `None` where a volume is
     /// not known.
     pub fn volume_only(&self) -> Option<Self> {
-        let volumes: Vec<f64> =
-            self.volume_ml.iter().map(|v| v.filter(|v| *v > 0.0).map(f64::ln)).collect::<Option<_>>()?;
+        let volumes: Vec<f64> = self
+            .volume_ml
+            .iter()
+            .map(|v| v.filter(|v| *v > 0.0).map(f64::ln))
+            .collect::<Option<_>>()?;
         let values = Array2::from_shape_vec((self.len(), 1), volumes).ok()?;
-        Some(Self {
-            columns: vec!["ln(volume_ml)".into()],
-            values,
-            repeated: None,
-            ..self.clone()
-        })
+        Some(Self { columns: vec!["ln(volume_ml)".into()], values, repeated: None, ..self.clone() })
     }
 
     /// The same rows without features.

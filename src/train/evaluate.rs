@@ -304,10 +304,11 @@ fn compare(
             let error = quantile::mean(&errors)?;
             let half = 1.959963984540054 * error;
             let z = if error > 0.0 { difference.abs() / error } else { 0.0 };
-            let p = 2.0 * statrs::distribution::ContinuousCDF::sf(
-                &statrs::distribution::Normal::standard(),
-                z,
-            );
+            let p = 2.0
+                * statrs::distribution::ContinuousCDF::sf(
+                    &statrs::distribution::Normal::standard(),
+                    z,
+                );
             (Some([difference - half, difference + half]), Some(p))
         }
         _ => {

@@ -151,8 +151,7 @@ impl Pipeline {
                 dropped.outside_transform += 1;
                 continue;
             };
-            let values: Vec<f64> =
-                candidate.values.iter().map(|v| transform.apply(*v)).collect();
+            let values: Vec<f64> = candidate.values.iter().map(|v| transform.apply(*v)).collect();
             let Some((centre, scale)) = centre_and_scale(&values, &weights, settings.scale) else {
                 dropped.constant += 1;
                 continue;

@@ -114,8 +114,7 @@ impl Procedure<'_> {
 
     fn inner_folds(&self, data: &Dataset, rows: &[usize], stream: u64) -> Result<Vec<Inner>> {
         let k = self.config.validation.inner_folds;
-        let mut rng =
-            bootstrap::generator(self.config.validation.seed, purpose::INNER, stream);
+        let mut rng = bootstrap::generator(self.config.validation.seed, purpose::INNER, stream);
         let fold = patient_folds(data, rows, k, &mut rng);
         (0..k)
             .map(|f| {
@@ -158,9 +157,9 @@ impl Procedure<'_> {
             fold_weights.push(held_out.weight);
             for (k, solution) in path.solutions.iter().enumerate() {
                 let eta = solution.linear_predictor(fold.test_x.view()).to_vec();
-                losses[k].push(held_out.loss(&eta, || {
-                    solution.linear_predictor(fold.train_x.view()).to_vec()
-                }));
+                losses[k].push(
+                    held_out.loss(&eta, || solution.linear_predictor(fold.train_x.view()).to_vec()),
+                );
                 predicted[k].extend(eta);
             }
         }
@@ -239,7 +238,11 @@ fn youden(scores: &[f64], positive: &[bool]) -> Option<f64> {
     let (mut below_positive, mut below_negative) = (0.0, 0.0);
     let mut best: Option<(f64, f64)> = None;
     for pair in order.windows(2) {
-        if positive[pair[0]] { below_positive += 1.0 } else { below_negative += 1.0 }
+        if positive[pair[0]] {
+            below_positive += 1.0
+        } else {
+            below_negative += 1.0
+        }
         let (low, high) = (scores[pair[0]], scores[pair[1]]);
         let index = below_negative / n - below_positive / m;
         if low < high && best.is_none_or(|b| index > b.0) {

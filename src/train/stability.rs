@@ -57,8 +57,7 @@ impl Procedure<'_> {
         let draws: Vec<Draw> = (0..validation.bootstrap)
             .into_par_iter()
             .filter_map(|draw| {
-                let mut rng =
-                    bootstrap::generator(validation.seed, purpose::RESAMPLE, draw as u64);
+                let mut rng = bootstrap::generator(validation.seed, purpose::RESAMPLE, draw as u64);
                 let resample = bootstrap::resample(&members, &mut rng);
                 self.draw(data, &rows, &resample, signature, metric, draw).ok()
             })
@@ -113,13 +112,11 @@ impl Procedure<'_> {
         };
         let optimism = performance(resample)?.zip(performance(rows)?).map(|(a, t)| a - t);
         let features = refitted.pipeline.features.iter().zip(&refitted.solution.coefficients);
-        let selected =
-            features.filter(|(_, b)| **b != 0.0).map(|(f, b)| (f.column, *b)).collect();
+        let selected = features.filter(|(_, b)| **b != 0.0).map(|(f, b)| (f.column, *b)).collect();
 
         let active = signature.active();
         let x = signature.pipeline.apply(data, resample)?.select(Axis(1), &active);
-        let factors =
-            signature.pipeline.penalty_factors(self.config.features.keep_covariates);
+        let factors = signature.pipeline.penalty_factors(self.config.features.keep_covariates);
         let weights: Vec<f64> = resample.iter().map(|r| data.weights[*r]).collect();
         let response = data.response.select(resample);
         let fixed = ElasticNet::params(response.kind())

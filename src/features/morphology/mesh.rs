@@ -4,7 +4,9 @@
 //! A mask is 0 or 1, so every vertex lies half way between two voxel centres and there are 256
 //! kinds of cubes. Their triangles are derived, not typed: on each face of the cube the crossings
 //! are joined so that voxels that touch along an edge only are kept apart, and the loops that arise
-//! are cut into fans. Neighbouring cubes share a face and its rule, so that the surface is closed.
+//! are cut into the triangles that have most area on a cube. Neighbouring cubes share a face and its
+//! rule, so that the surface is closed; the choice of triangles is that of the published tables, on
+//! which the reference values rest (it moves the area of the CT phantom's tumour by 0.4 %).
 
 use std::sync::LazyLock;
 
@@ -164,7 +166,7 @@ fn triangles(kind: u8) -> Vec<[usize; 3]> {
             }
         }
     }
-    let mut fans = Vec::new();
+    let mut triangles = Vec::new();
     for start in 0..12 {
         let mut around = Vec::new();
         let mut at = start;
@@ -172,11 +174,46 @@ fn triangles(kind: u8) -> Vec<[usize; 3]> {
             around.push(at);
             at = following;
         }
-        for pair in around.get(1..).unwrap_or_default().windows(2) {
-            fans.push([around[0], pair[0], pair[1]]);
+        if around.len() > 2 {
+            triangles.extend(largest(triangulations(&around)));
         }
     }
-    fans
+    triangles
+}
+
+/// All ways to cut a loop into triangles.
+fn triangulations(around: &[usize]) -> Vec<Vec<[usize; 3]>> {
+    let &[first, .., last] = around else { return vec![Vec::new()] };
+    if around.len() == 2 {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for middle in 1..around.len() - 1 {
+        for before in triangulations(&around[..=middle]) {
+            for after in triangulations(&around[middle..]) {
+                let closing = [first, around[middle], last];
+                all.push([before.clone(), after, vec![closing]].concat());
+            }
+        }
+    }
+    all
+}
+
+/// The first of those that have most area on a cube.
+fn largest(all: Vec<Vec<[usize; 3]>>) -> Vec<[usize; 3]> {
+    let area = |triangles: &Vec<[usize; 3]>| -> f64 {
+        triangles
+            .iter()
+            .map(|t| {
+                let [a, b, c] = t.map(|v| VERTICES[v].map(f64::from));
+                let to = |p: Vec3| -> Vec3 { std::array::from_fn(|i| p[i] - a[i]) };
+                norm(cross(to(b), to(c)))
+            })
+            .sum()
+    };
+    all.into_iter()
+        .reduce(|best, other| if area(&other) > area(&best) + 1e-9 { other } else { best })
+        .expect("a loop has a triangulation")
 }
 
 #[cfg(test)]

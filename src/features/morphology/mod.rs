@@ -243,13 +243,14 @@ impl Moments {
     }
 
     fn principal_variances(&self, spacing: Vec3) -> Vec3 {
-        let n = self.n as i128;
-        // n² times the covariance is a whole number: nothing cancels, and a flat region has exactly
-        // no variance across itself.
+        let n = i128::from(self.n);
+        // The reference values divide by n - 1. With that and n taken out, the covariance is a whole
+        // number: nothing cancels, and a flat region has exactly no variance across itself.
+        let divisor = (n * (n - 1).max(1)) as f64;
         let covariance = |at: usize, a: usize, b: usize| {
             let whole = n * i128::from(self.second[at])
                 - i128::from(self.first[a]) * i128::from(self.first[b]);
-            whole as f64 / (n * n) as f64 * spacing[a] * spacing[b]
+            whole as f64 / divisor * spacing[a] * spacing[b]
         };
         let [xx, yy, zz] = [covariance(0, 0, 0), covariance(1, 1, 1), covariance(2, 2, 2)];
         let [xy, xz, yz] = [covariance(3, 0, 1), covariance(4, 0, 2), covariance(5, 1, 2)];

@@ -118,15 +118,3 @@ impl Tally {
         entries
     }
 }
-
-/// Entries of a full table of counts, `width` cells to a rank.
-pub(super) fn from_table(table: &[u64], width: usize) -> Vec<Entry> {
-    let cells = table.iter().enumerate().filter(|&(_, &count)| count > 0);
-    cells
-        .map(|(cell, &count)| Entry {
-            rank: (cell / width) as u32,
-            second: (cell % width) as u32,
-            count: count as f64,
-        })
-        .collect()
-}

@@ -427,7 +427,7 @@ fn across_rows(
 }
 
 /// Pairs, and runs if wanted, by sorting: for regions with too many levels for tables.
-fn lists(
+pub(super) fn lists(
     grid: &Grid,
     offsets: &[Offset],
     by_slice: bool,

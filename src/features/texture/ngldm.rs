@@ -52,6 +52,12 @@ fn features(counts: &Tally, grid: &Grid, voxels: usize) -> Vec<Value> {
     level_table::features(&counts.entries(), &grid.grey, voxels as f64).to_vec()
 }
 
+/// Entries of the slices merged and of the volume.
+#[cfg(test)]
+pub(super) fn matrices(grid: &Grid, radius: usize, alpha: u16) -> [Vec<super::entries::Entry>; 2] {
+    dependences::<u16>(grid, radius, alpha, [true, true], |_, _| ()).map(|t| t.entries())
+}
+
 /// Voxels by rank and dependence, the voxel itself included: within slices, and within the volume.
 /// Each slice's own go to `each_slice`.
 fn dependences<C: Counter>(

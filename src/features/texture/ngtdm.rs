@@ -56,6 +56,15 @@ pub(super) fn compute(
         .collect()
 }
 
+/// The matrix of the slices merged and that of the volume.
+#[cfg(test)]
+pub(super) fn matrices(grid: &Grid, radius: usize) -> [Vec<Tone>; 2] {
+    let wide = differences::<u64>(grid, radius, true, true, |_| ()).map(|d| d.tones(grid));
+    let narrow = differences::<u32>(grid, radius, true, true, |_| ()).map(|d| d.tones(grid));
+    assert_eq!(narrow, wide, "sums of 32 and of 64 bits");
+    narrow
+}
+
 /// A row of the matrix, for a level with a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tone {

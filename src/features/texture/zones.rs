@@ -82,9 +82,9 @@ fn features(tally: &Tally, grid: &Grid, voxels: usize) -> Vec<Value> {
 }
 
 /// Both matrices.
-pub(super) struct Zones {
-    pub by_size: Tally,
-    pub by_distance: Tally,
+struct Zones {
+    by_size: Tally,
+    by_distance: Tally,
 }
 
 impl Zones {
@@ -97,7 +97,7 @@ impl Zones {
 /// City-block distance of every voxel to the outside of the morphological mask, in voxels: 1 at its
 /// edge. What lies beyond the box is outside.
 #[derive(Default)]
-pub(super) struct Borders {
+struct Borders {
     distances: Vec<u16>,
 }
 
@@ -159,6 +159,22 @@ fn sweep(values: &mut [u16], line: usize) {
         let (before, after) = values.split_at_mut(k * line);
         grow(&after[..line], &mut before[(k - 1) * line..]);
     }
+}
+
+/// Entries by size and by distance, of a range of slices.
+#[cfg(test)]
+pub(super) fn matrices(
+    grid: &Grid,
+    levels: &Levels,
+    slices: std::ops::Range<usize>,
+    volume: bool,
+) -> [Vec<super::entries::Entry>; 2] {
+    let mut borders = Borders::within_slices(&levels.morphological, levels.pad, grid.size);
+    if volume {
+        borders.extend_across_slices(grid.size);
+    }
+    let zones = find(grid, slices, &borders);
+    [zones.by_size.entries(), zones.by_distance.entries()]
 }
 
 /// A label of the union-find forest, and what is known of its voxels.

@@ -1,0 +1,100 @@
+//! What went wrong with a case, and what to do about it.
+
+use std::any::Any;
+
+use serde::Serialize;
+
+use super::manifest::CaseRequest;
+use crate::error::Error;
+
+/// The columns of `failures.csv`.
+pub const HEADER: [&str; 7] = ["case", "patient", "image", "mask", "stage", "error", "way_out"];
+
+/// Where a case failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Its row of the manifest makes no sense.
+    Manifest,
+    /// Its files could not be read.
+    Load,
+    /// Its features could not be computed.
+    Extract,
+    /// Its rows do not fit the table.
+    Assemble,
+    /// Its patient's report could not be made.
+    Report,
+}
+
+impl Stage {
+    /// The name in tables and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Load => "load",
+            Self::Extract => "extract",
+            Self::Assemble => "assemble",
+            Self::Report => "report",
+        }
+    }
+}
+
+/// A case that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The cells of its row in `failures.csv`.
+    pub cells: [String; 7],
+}
+
+impl Failure {
+    /// The failure of a case.
+    pub fn new(case: &CaseRequest, stage: Stage, error: &str, way_out: &str) -> Self {
+        Self {
+            cells: [
+                case.order.to_string(),
+                case.patient.clone(),
+                case.image.clone(),
+                case.mask.clone(),
+                stage.name().to_owned(),
+                error.to_owned(),
+                way_out.to_owned(),
+            ],
+        }
+    }
+
+    /// The failure that an error of the library means.
+    pub fn of(case: &CaseRequest, stage: Stage, error: &Error) -> Self {
+        let way_out = match error {
+            Error::BadData { .. } => {
+                "mend or export the file anew; then run the same command again"
+            }
+            Error::BadRequest(_) => "correct the case's row of the manifest or the settings",
+            Error::TooBig(_) => "crop the image, or take a coarser working grid",
+            Error::Unsupported { .. } => "convert the file, for example to NIfTI",
+            Error::Io { .. } => {
+                "see that the file is there and may be read; then run the same command again"
+            }
+        };
+        Self::new(case, stage, &error.to_string(), way_out)
+    }
+
+    /// The failure that a panic means: a fault of abscope, confined to the case.
+    pub fn of_panic(case: &CaseRequest, stage: Stage, payload: &(dyn Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        Self::new(
+            case,
+            stage,
+            &format!("internal error: {text}"),
+            "a fault of abscope: report it with this row; the other cases are not concerned",
+        )
+    }
+
+    /// The case's place in the manifest.
+    pub fn order(&self) -> usize {
+        self.cells[0].parse().unwrap_or(0)
+    }
+}

@@ -1,0 +1,382 @@
+//! What is done already: one file per case, and which content the inputs had.
+//!
+//! A finished case is `cases/KEY.json`, where the key is the SHA-256 of everything that its rows
+//! depend on: the content of its inputs, what the manifest asks for, the plan and the version of
+//! abscope. A case whose inputs, request, plan or version changed has another key and is done again;
+//! nothing has to be invalidated. The file appears whole or not at all.
+//!
+//! So that a run which resumes need not read a cohort only to hash it, `inputs.jsonl` remembers the
+//! content of files by size and time stamps. It can be deleted at any time.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Options;
+use super::manifest::CaseRequest;
+use crate::error::{Error, Result};
+use crate::export::output::OutputFile;
+use crate::features::value::{Missing, Value};
+use crate::plan::hex;
+use crate::row::{Column, FeatureRow, RegionFacts};
+
+/// The rows of one case, as kept on disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The pseudonymous id of the patient.
+    pub patient: String,
+    /// One cell per carried column.
+    pub carried: Vec<String>,
+    /// What the readers noticed.
+    pub warnings: Vec<String>,
+    /// Rows of the score table.
+    pub scores: Vec<Vec<String>>,
+    /// Whether there is a report.
+    pub report: bool,
+    /// Why there is no report, though a model was given.
+    pub no_report: Option<String>,
+    columns: Vec<String>,
+    rows: Vec<StoredRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredRow {
+    lesion: String,
+    name: Option<String>,
+    site: Option<String>,
+    kvp: Option<f64>,
+    volume_ml: f64,
+    plan_hash: String,
+    version: String,
+    facts: Vec<RegionFacts>,
+    values: Vec<StoredValue>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredValue {
+    Number(f64),
+    Missing(Missing),
+}
+
+impl Record {
+    /// The record of a case, without scores and report.
+    pub fn new(
+        patient: &str,
+        carried: &[String],
+        warnings: &[String],
+        rows: &[FeatureRow],
+    ) -> Self {
+        let columns = rows.first().map(|row| row.values.iter().map(|(c, _)| c.name()).collect());
+        let stored = |value: &Value| match *value {
+            Ok(number) if number.is_finite() => StoredValue::Number(number),
+            // JSON has no other numbers.
+            Ok(_) => StoredValue::Missing(Missing::NotFinite),
+            Err(reason) => StoredValue::Missing(reason),
+        };
+        Self {
+            patient: patient.to_owned(),
+            carried: carried.to_vec(),
+            warnings: warnings.to_vec(),
+            scores: Vec::new(),
+            report: false,
+            no_report: None,
+            columns: columns.unwrap_or_default(),
+            rows: rows
+                .iter()
+                .map(|row| StoredRow {
+                    lesion: row.lesion.clone(),
+                    name: row.name.clone(),
+                    site: row.site.clone(),
+                    kvp: row.kvp,
+                    volume_ml: row.volume_ml,
+                    plan_hash: row.plan_hash.clone(),
+                    version: row.version.clone(),
+                    facts: row.facts.clone(),
+                    values: row.values.iter().map(|(_, value)| stored(value)).collect(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The rows; `None` where a column is not known to this version of abscope.
+    pub fn rows(&self) -> Option<Vec<FeatureRow>> {
+        let columns: Vec<Column> =
+            self.columns.iter().map(|name| Column::parse(name)).collect::<Option<_>>()?;
+        let value = |stored: &StoredValue| match *stored {
+            StoredValue::Number(number) => Ok(number),
+            StoredValue::Missing(reason) => Err(reason),
+        };
+        let row = |row: &StoredRow| FeatureRow {
+            patient: self.patient.clone(),
+            lesion: row.lesion.clone(),
+            name: row.name.clone(),
+            site: row.site.clone(),
+            kvp: row.kvp,
+            volume_ml: row.volume_ml,
+            plan_hash: row.plan_hash.clone(),
+            version: row.version.clone(),
+            facts: row.facts.clone(),
+            values: columns.iter().cloned().zip(row.values.iter().map(value)).collect(),
+        };
+        Some(self.rows.iter().map(row).collect())
+    }
+}
+
+/// The finished cases of an output folder.
+#[derive(Debug)]
+pub struct Journal {
+    cases: PathBuf,
+    inputs_path: PathBuf,
+    /// Content of inputs by the digest of paths, sizes and time stamps.
+    known: BTreeMap<String, Vec<String>>,
+    inputs: Mutex<File>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct InputsLine {
+    files: String,
+    content: Vec<String>,
+}
+
+impl Journal {
+    /// Opens the journal of an output folder, and clears away what a killed run left half written.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let cases = cases_folder(folder);
+        std::fs::create_dir_all(&cases).map_err(|e| Error::io(&cases, e))?;
+        for place in [folder, &cases] {
+            for entry in std::fs::read_dir(place).map_err(|e| Error::io(place, e))?.flatten() {
+                if entry.file_name().to_string_lossy().starts_with(".tmp") {
+                    std::fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), e))?;
+                }
+            }
+        }
+        let inputs_path = folder.join("inputs.jsonl");
+        let text = std::fs::read(&inputs_path).unwrap_or_default();
+        // A killed run can leave half a line at the end; it is skipped, and its case hashed again.
+        let known = String::from_utf8_lossy(&text)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<InputsLine>(line).ok())
+            .map(|line| (line.files, line.content))
+            .collect();
+        let mut inputs = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&inputs_path)
+            .map_err(|e| Error::io(&inputs_path, e))?;
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            inputs.write_all(b"\n").map_err(|e| Error::io(&inputs_path, e))?;
+        }
+        Ok(Self { cases, inputs_path, known, inputs: Mutex::new(inputs) })
+    }
+
+    /// The content of a case's inputs, where their files are as they were when last read.
+    pub fn content(&self, case: &CaseRequest) -> Option<&[String]> {
+        self.known.get(&fingerprint(case)?).map(Vec::as_slice)
+    }
+
+    /// Remembers the content of a case's inputs. `fingerprint` was taken before they were read.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn remember(&self, fingerprint: Option<String>, content: &[String]) -> Result<()> {
+        let Some(files) = fingerprint else { return Ok(()) };
+        if self.known.contains_key(&files) {
+            return Ok(());
+        }
+        let line = InputsLine { files, content: content.to_vec() };
+        let mut line = serde_json::to_vec(&line).expect("plain data");
+        line.push(b'\n');
+        let mut file = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&line).map_err(|e| Error::io(&self.inputs_path, e))
+    }
+
+    /// Whether a case is done.
+    pub fn is_done(&self, key: &str) -> bool {
+        path(&self.cases, key).is_file()
+    }
+
+    /// Puts a finished case on disk, its report first: the record says that the case is done.
+    ///
+    /// # Errors
+    /// The disk is full or the folder not writable.
+    pub fn write(&self, key: &str, record: &Record, report: Option<&ReportFiles>) -> Result<()> {
+        if let Some(report) = report {
+            write_whole(&report_path(&self.cases, key, "html"), &[&report.html])?;
+            write_whole(&report_path(&self.cases, key, "report.json"), &[&report.json])?;
+        }
+        let body = serde_json::to_vec(record).expect("plain data");
+        let digest = hex(&Sha256::digest(&body));
+        write_whole(&path(&self.cases, key), &[digest.as_bytes(), b"\n", &body])
+    }
+}
+
+/// A report as bytes of files.
+#[derive(Clone, Debug)]
+pub struct ReportFiles {
+    /// The page.
+    pub html: Vec<u8>,
+    /// The same for programs.
+    pub json: Vec<u8>,
+}
+
+fn write_whole(path: &Path, parts: &[&[u8]]) -> Result<()> {
+    let mut file = OutputFile::create(path)?;
+    for part in parts {
+        file.write_all(part).map_err(|e| Error::io(path, e))?;
+    }
+    file.finish()
+}
+
+/// Where the report of a finished case is kept.
+pub fn report_path(cases: &Path, key: &str, ending: &str) -> PathBuf {
+    cases.join(format!("{key}.{ending}"))
+}
+
+/// Where an output folder keeps its finished cases.
+pub fn cases_folder(folder: &Path) -> PathBuf {
+    folder.join("cases")
+}
+
+fn path(cases: &Path, key: &str) -> PathBuf {
+    cases.join(format!("{key}.json"))
+}
+
+/// Reads a finished case.
+///
+/// # Errors
+/// It is not there or damaged; a damaged one is removed, so that the next run does it again.
+pub fn read(cases: &Path, key: &str) -> Result<Record> {
+    let path = path(cases, key);
+    let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+    let whole = bytes.split_at_checked(65).and_then(|(digest, body)| {
+        let intact = digest[..64] == *hex(&Sha256::digest(body)).as_bytes();
+        intact.then(|| serde_json::from_slice(body).ok())?
+    });
+    whole.ok_or_else(|| {
+        // If it cannot be removed, the next run reports it again: nothing is lost by ignoring that.
+        let _ = std::fs::remove_file(&path);
+        Error::bad_data(&path, "was damaged after it was written; run the same command again")
+    })
+}
+
+/// The key of a case: what its rows, scores and report depend on.
+pub fn key(case: &CaseRequest, content: &[String], options: &Options) -> String {
+    let all = serde_json::json!({
+        "request": case.canonical(),
+        "content": content,
+        "regrid_mask": options.regrid_mask,
+        // The whole plan, not its hash: the hash leaves out which features are computed.
+        "plan": serde_json::to_value(&options.plan).expect("a plan is plain data"),
+        "model": options.model.as_ref().map(|model| (model.hash(), options.perturbations)),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    hex(&Sha256::digest(crate::plan::sorted(all).to_string()))
+}
+
+/// Digest of the paths, sizes and time stamps of a case's files; `None` where one cannot be seen.
+pub fn fingerprint(case: &CaseRequest) -> Option<String> {
+    let mut digest = Sha256::new();
+    for path in [&case.image_path, &case.mask_path] {
+        let mut files = walkdir::WalkDir::new(path).sort_by_file_name().into_iter();
+        while let Some(entry) = files.next().transpose().ok()? {
+            // Follows links, whose target is what is read.
+            let metadata = std::fs::metadata(entry.path()).ok()?;
+            if metadata.is_file() {
+                digest.update(entry.path().as_os_str().as_encoded_bytes());
+                digest.update(stamp(&metadata)?);
+            }
+        }
+        digest.update(b"\n");
+    }
+    Some(hex(&digest.finalize()))
+}
+
+/// Size and times. The time of change, where there is one, moves even if the other is set back.
+fn stamp(metadata: &std::fs::Metadata) -> Option<String> {
+    let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    #[cfg(unix)]
+    let changed = {
+        use std::os::unix::fs::MetadataExt;
+        format!("{}.{}", metadata.ctime(), metadata.ctime_nsec())
+    };
+    #[cfg(not(unix))]
+    let changed = "";
+    Some(format!("|{}|{}|{changed}|", metadata.len(), modified.as_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::Region;
+
+    fn rows() -> Vec<FeatureRow> {
+        let column = |name| Column::parse(name).expect("a column");
+        vec![FeatureRow {
+            patient: "P".into(),
+            lesion: "1".into(),
+            name: None,
+            site: Some("liver".into()),
+            kvp: None,
+            volume_ml: 0.1 + 0.2,
+            plan_hash: "h".into(),
+            version: "v".into(),
+            facts: vec![RegionFacts {
+                region: Region::Ring,
+                voxels: 1,
+                voxels_kept: 0,
+                levels: None,
+                intensity_range: Some([-1e-9, 1.0]),
+                air_fraction: 1.0 / 3.0,
+                bone_fraction: 0.0,
+                touches_border: false,
+            }],
+            values: vec![
+                (column("tumour_original_stat_mean"), Ok(1.0)),
+                (column("ring_original_stat_var"), Err(Missing::EmptyRegion)),
+                (column("ring_original_stat_max"), Ok(-2.2e-308)),
+            ],
+        }]
+    }
+
+    #[test]
+    fn a_record_reads_back_to_the_bit_and_a_damaged_one_is_removed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let journal = Journal::open(folder.path()).expect("writable");
+        let record = Record::new("P", &["c".into()], &["w".into()], &rows());
+        journal.write("k", &record, None).expect("room on the disk");
+        assert!(journal.is_done("k"));
+        let cases = cases_folder(folder.path());
+        assert_eq!(read(&cases, "k").expect("whole").rows(), Some(rows()));
+
+        let path = cases.join("k.json");
+        let mut bytes = std::fs::read(&path).expect("there");
+        let last = bytes.len() - 10;
+        bytes[last] ^= 1;
+        std::fs::write(&path, bytes).expect("written");
+        read(&cases, "k").expect_err("damaged");
+        assert!(!journal.is_done("k"));
+    }
+
+    #[test]
+    fn half_a_line_of_the_inputs_is_skipped_and_the_next_one_kept() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("inputs.jsonl");
+        std::fs::write(&path, "{\"files\":\"a\",\"content\":[\"1\"]}\n{\"files\":\"b\",\"con")
+            .expect("written");
+        let journal = Journal::open(folder.path()).expect("opens");
+        journal.remember(Some("c".into()), &["3".into()]).expect("room");
+        let again = Journal::open(folder.path()).expect("opens");
+        assert_eq!(again.known.keys().collect::<Vec<_>>(), ["a", "c"]);
+    }
+}

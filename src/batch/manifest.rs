@@ -1,0 +1,354 @@
+//! The manifest: which image, which lesions, and what else is known of them.
+//!
+//! CSV with the columns `patient`, `image` and `mask`, and, where wanted, `labels` (separated by
+//! semicolons), `roi` (a regular expression for ROI names), `site` (`liver`, or `1=liver;2=lung`),
+//! `kvp` and `lesion` (the id of a mask's only lesion, or, with a point, what stands before the ids of
+//! several: where each lesion has a mask of its own, all of them call it 1). Any further column is
+//! carried through to the tables. Paths are relative to the manifest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use regex::{Regex, RegexBuilder};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::export::csv::IDENTITY;
+use crate::export::table::Carried;
+use crate::ingest::LoadOptions;
+use crate::plan::hex;
+use crate::row::Column;
+
+/// Columns with a meaning.
+const KNOWN: [&str; 8] = ["patient", "image", "mask", "labels", "roi", "site", "kvp", "lesion"];
+
+/// The cases of a cohort.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Columns that are carried through.
+    pub carried: Vec<Carried>,
+    /// The cases, in the manifest's order.
+    pub cases: Vec<CaseRequest>,
+    /// SHA-256 of what the manifest says, so that shards of different manifests are told apart.
+    pub digest: String,
+}
+
+/// One row of the manifest.
+#[derive(Clone, Debug)]
+pub struct CaseRequest {
+    /// Its place in the manifest, from 1.
+    pub order: usize,
+    /// The patient's id in all output.
+    pub patient: String,
+    /// The image as the manifest names it.
+    pub image: String,
+    /// The mask as the manifest names it.
+    pub mask: String,
+    /// The image as it is opened.
+    pub image_path: PathBuf,
+    /// The mask as it is opened.
+    pub mask_path: PathBuf,
+    /// Labels to take; all where empty.
+    pub labels: Vec<String>,
+    /// Take lesions whose name matches.
+    pub roi: Option<Regex>,
+    /// The site of all lesions of the case.
+    pub site: Option<String>,
+    /// Sites by lesion.
+    pub sites: BTreeMap<String, String>,
+    /// Tube voltage, kV.
+    pub kvp: Option<f64>,
+    /// The id of the case's only lesion, or what stands before the ids of several.
+    pub lesion: Option<String>,
+    /// One cell per carried column.
+    pub carried: Vec<String>,
+    /// What is wrong with the row; such a case fails before it is read.
+    pub problem: Option<String>,
+}
+
+impl CaseRequest {
+    /// A case without options.
+    pub fn new(order: usize, patient: String, image: &Path, mask: &Path) -> Self {
+        Self {
+            order,
+            patient,
+            image: image.display().to_string(),
+            mask: mask.display().to_string(),
+            image_path: image.to_owned(),
+            mask_path: mask.to_owned(),
+            labels: Vec::new(),
+            roi: None,
+            site: None,
+            sites: BTreeMap::new(),
+            kvp: None,
+            lesion: None,
+            carried: Vec::new(),
+            problem: None,
+        }
+    }
+
+    /// What the readers are asked for.
+    pub fn load_options(&self, regrid_mask: bool) -> LoadOptions {
+        LoadOptions {
+            labels: self.labels.clone(),
+            regrid_mask,
+            patient: Some(self.patient.clone()),
+            kvp: self.kvp,
+            sites: self.sites.clone(),
+            ..LoadOptions::default()
+        }
+    }
+
+    /// All that the row asks for, apart from the content of its files, as JSON.
+    pub fn canonical(&self) -> serde_json::Value {
+        serde_json::json!({
+            "patient": self.patient,
+            "labels": self.labels,
+            "roi": self.roi.as_ref().map(Regex::as_str),
+            "site": self.site,
+            "sites": self.sites,
+            "kvp": self.kvp,
+            "lesion": self.lesion,
+            "carried": self.carried,
+        })
+    }
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// A cell that makes no sense fails its own case; what makes the whole table doubtful is an
+    /// error.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no CSV; a column is missing, there twice, or named like a
+    /// column of the feature table; two rows are the same case; there are no rows.
+    pub fn read(path: &Path) -> Result<Self> {
+        let damaged = |e: csv::Error| match e.kind() {
+            csv::ErrorKind::Io(_) => Error::io(path, std::io::Error::from(e)),
+            _ => Error::bad_data(path, format!("is not a table of comma-separated values: {e}")),
+        };
+        let mut reader =
+            csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(damaged)?;
+        let header: Vec<String> = reader
+            .headers()
+            .map_err(damaged)?
+            .iter()
+            .map(|name| name.trim_start_matches('\u{feff}').to_owned())
+            .collect();
+        check_header(path, &header)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut cases = Vec::new();
+        let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+        for record in reader.records() {
+            let record = record.map_err(damaged)?;
+            let line = record.position().map_or(0, csv::Position::line);
+            let row = Row { header: &header, record: &record };
+            let case = row.case(cases.len() + 1, folder);
+            let identity = serde_json::json!([case.canonical(), case.image, case.mask]).to_string();
+            if let Some(first) = seen.insert(identity, line) {
+                return Err(Error::bad_data(
+                    path,
+                    format!("lines {first} and {line} are the same case; remove one"),
+                ));
+            }
+            cases.push(case);
+        }
+        if cases.is_empty() {
+            return Err(Error::bad_data(path, "has a header and no cases"));
+        }
+        let names = header.iter().filter(|name| !KNOWN.contains(&name.as_str()));
+        let carried = names.enumerate().map(|(at, name)| Carried {
+            name: name.clone(),
+            numeric: cases.iter().all(|case| is_plain_number(&case.carried[at])),
+        });
+        Ok(Self::new(carried.collect(), cases))
+    }
+
+    /// A manifest of these cases.
+    pub fn new(carried: Vec<Carried>, cases: Vec<CaseRequest>) -> Self {
+        let mut digest = Sha256::new();
+        for case in &cases {
+            let row = serde_json::json!([case.canonical(), case.image, case.mask]);
+            digest.update(row.to_string());
+        }
+        Self { digest: hex(&digest.finalize()), carried, cases }
+    }
+
+    /// Writes the manifest's required columns as CSV, to be edited and used in place of a folder.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn write(&self, writer: impl std::io::Write) -> std::io::Result<()> {
+        let mut csv = csv::Writer::from_writer(writer);
+        csv.write_record(["patient", "image", "mask", "roi"])?;
+        for case in &self.cases {
+            let roi = case.roi.as_ref().map_or("", Regex::as_str);
+            csv.write_record([case.patient.as_str(), &case.image, &case.mask, roi])?;
+        }
+        csv.flush()
+    }
+}
+
+fn check_header(path: &Path, header: &[String]) -> Result<()> {
+    for name in ["patient", "image", "mask"] {
+        if !header.iter().any(|h| h == name) {
+            return Err(Error::bad_data(
+                path,
+                format!(
+                    "has no column \"{name}\"; a manifest has the columns patient, image and mask, \
+                     separated by commas; this one has {}",
+                    header.join(", ")
+                ),
+            ));
+        }
+    }
+    for (at, name) in header.iter().enumerate() {
+        if header[..at].contains(name) {
+            return Err(Error::bad_data(path, format!("has column \"{name}\" twice")));
+        }
+        let own = IDENTITY.contains(&name.as_str()) || Column::parse(name).is_some();
+        let fact = name.contains("_fact_");
+        if name.is_empty() || ((own || fact) && !KNOWN.contains(&name.as_str())) {
+            return Err(Error::bad_data(
+                path,
+                format!(
+                    "has a column \"{name}\", which the feature table needs for itself; give it \
+                     another name"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a cell is empty or a number that loses nothing as one: `007` does.
+fn is_plain_number(cell: &str) -> bool {
+    let digits = cell.trim_start_matches('-');
+    let padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+    cell.is_empty() || (!padded && cell.parse::<f64>().is_ok_and(f64::is_finite))
+}
+
+struct Row<'a> {
+    header: &'a [String],
+    record: &'a csv::StringRecord,
+}
+
+impl Row<'_> {
+    fn cell(&self, name: &str) -> &str {
+        let at = self.header.iter().position(|h| h == name);
+        at.and_then(|at| self.record.get(at)).unwrap_or("")
+    }
+
+    fn case(&self, order: usize, folder: &Path) -> CaseRequest {
+        let (image, mask) = (self.cell("image"), self.cell("mask"));
+        let mut case = CaseRequest {
+            image_path: folder.join(image),
+            mask_path: folder.join(mask),
+            lesion: Some(self.cell("lesion").to_owned()).filter(|id| !id.is_empty()),
+            carried: self
+                .header
+                .iter()
+                .zip(self.record)
+                .filter(|(name, _)| !KNOWN.contains(&name.as_str()))
+                .map(|(_, cell)| cell.to_owned())
+                .collect(),
+            ..CaseRequest::new(order, self.cell("patient").into(), image.as_ref(), mask.as_ref())
+        };
+        case.problem = self.options(&mut case).err();
+        case
+    }
+
+    fn options(&self, case: &mut CaseRequest) -> Result<(), String> {
+        for name in ["patient", "image", "mask"] {
+            if self.cell(name).is_empty() {
+                return Err(format!("the manifest's column {name} is empty; fill it in"));
+            }
+        }
+        let separated = |name: &str| {
+            let cells = self.cell(name).split(';').map(str::trim).filter(|cell| !cell.is_empty());
+            cells.map(str::to_owned).collect::<Vec<_>>()
+        };
+        case.labels = separated("labels");
+        for site in separated("site") {
+            match site.split_once('=') {
+                Some((lesion, site)) => {
+                    case.sites.insert(lesion.trim().to_owned(), site.trim().to_owned());
+                }
+                None => case.site = Some(site),
+            }
+        }
+        let kvp = self.cell("kvp");
+        if !kvp.is_empty() {
+            let value = kvp.parse::<f64>().ok().filter(|v| v.is_finite() && *v > 0.0);
+            let Some(value) = value else {
+                return Err(format!(
+                    "the manifest's kvp is \"{kvp}\"; give the tube voltage in kV, such as 120"
+                ));
+            };
+            case.kvp = Some(value);
+        }
+        let roi = self.cell("roi");
+        if !roi.is_empty() {
+            case.roi = Some(roi_pattern(roi)?);
+        }
+        Ok(())
+    }
+}
+
+/// A pattern for ROI names; case does not matter, and it may match anywhere in the name.
+pub(super) fn roi_pattern(text: &str) -> Result<Regex, String> {
+    RegexBuilder::new(text).case_insensitive(true).size_limit(1 << 20).build().map_err(|_| {
+        format!("the manifest's roi is \"{text}\", which is no regular expression; give one, such as ^GTV")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Manifest> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("manifest.csv");
+        std::fs::write(&path, text).expect("written");
+        Manifest::read(&path)
+    }
+
+    fn refused(text: &str, part: &str) {
+        let problem = read(text).expect_err(text).to_string();
+        assert!(problem.contains(part), "{problem}");
+    }
+
+    #[test]
+    fn a_manifest_that_is_doubtful_as_a_whole_is_refused() {
+        refused("patient,image\nA,a\n", "no column \"mask\"");
+        refused("patient,image,mask,age,age\nA,a,b,1,2\n", "\"age\" twice");
+        refused("patient,image,mask,volume_ml\nA,a,b,1\n", "volume_ml");
+        refused("patient,image,mask\n", "no cases");
+        refused("patient,image,mask\nA,a,b\nB,a,b\nA,a,b\n", "lines 2 and 4");
+        refused("patient,image,mask\nA,a\n", "CSV");
+    }
+
+    #[test]
+    fn a_cell_that_makes_no_sense_fails_its_own_case() {
+        let manifest = read(
+            "patient,image,mask,kvp,roi,site,labels,age,code\n\
+             A,a.nii,b.nii,high,,,,61,007\n\
+             B,a.nii,b.nii,120,(,,,,\n\
+             C,,b.nii,,,,,1.5,x\n\
+             D,a.nii,b.nii,120,^gtv,1=liver; 2=lung,1;2,,\n",
+        )
+        .expect("the table is sound");
+        let problem = |at: usize| manifest.cases[at].problem.clone().unwrap_or_default();
+        assert!(problem(0).contains("high"), "{}", problem(0));
+        assert!(problem(1).contains("roi"), "{}", problem(1));
+        assert!(problem(2).contains("image"), "{}", problem(2));
+        let sound = &manifest.cases[3];
+        assert_eq!(sound.problem, None);
+        assert_eq!(sound.labels, ["1", "2"]);
+        assert_eq!(sound.sites["2"], "lung");
+        assert!(sound.roi.as_ref().expect("a pattern").is_match("GTV_1"));
+        let kinds: Vec<_> = manifest.carried.iter().map(|c| (c.name.as_str(), c.numeric)).collect();
+        assert_eq!(kinds, [("age", true), ("code", false)]);
+    }
+}

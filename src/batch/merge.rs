@@ -1,0 +1,187 @@
+//! Shards to one set of tables, as one run over the whole cohort would have written them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::assemble::Tables;
+use super::failures::{self, Failure};
+use super::manifest::CaseRequest;
+use super::run::RunDescription;
+use super::shard::Shard;
+use super::{Listener, Status, Summary, journal};
+use crate::error::{Error, Result};
+
+/// A case of a shard, as its `cases.csv` tells.
+struct ShardCase {
+    shard: usize,
+    request: CaseRequest,
+    status: Status,
+}
+
+/// Joins the output folders of shards into `output`.
+///
+/// The tables equal, byte for byte, those of a run that was not divided.
+///
+/// # Errors
+/// A folder holds no finished run; the shards differ in plan (key by key), version, manifest, model,
+/// format or number; one is there twice or missing; a table is damaged; `output` holds files.
+pub fn merge(folders: &[PathBuf], output: &Path, listener: Listener<'_>) -> Result<Summary> {
+    let runs = folders.iter().map(|f| RunDescription::read(f)).collect::<Result<Vec<_>>>()?;
+    let Some(first) = runs.first() else {
+        return Err(Error::bad_request(
+            "no folders to merge; name the output folders of the shards",
+        ));
+    };
+    for (folder, run) in folders.iter().zip(&runs) {
+        compatible(&folders[0], first, folder, run)?;
+    }
+    complete(folders, &runs)?;
+
+    let mut cases = BTreeMap::new();
+    for (shard, folder) in folders.iter().enumerate() {
+        for case in read_cases(shard, folder)? {
+            let order = case.request.order;
+            if cases.insert(order, case).is_some() {
+                return Err(damaged(folder, &format!("case {order} is in two shards")));
+            }
+        }
+    }
+    if cases.len() != first.cases {
+        return Err(damaged(
+            &folders[0],
+            &format!("the shards have {} cases, the manifest {}", cases.len(), first.cases),
+        ));
+    }
+
+    let occupied = std::fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some());
+    if occupied {
+        return Err(Error::bad_request(format!(
+            "{}: is not empty; give a new folder",
+            output.display()
+        )));
+    }
+    std::fs::create_dir_all(output).map_err(|e| Error::io(output, e))?;
+    let with_model = first.model.is_some();
+    let mut tables = Tables::create(output, &first.carried, &first.plan, first.format, with_model)?;
+    for case in cases.into_values() {
+        let records = journal::cases_folder(&folders[case.shard]);
+        tables.add(&case.request, case.status, &records, listener)?;
+    }
+    tables.finish()
+}
+
+fn compatible(
+    first_folder: &Path,
+    first: &RunDescription,
+    folder: &Path,
+    run: &RunDescription,
+) -> Result<()> {
+    let refuse = |what: &str| {
+        Err(Error::bad_request(format!(
+            "{} and {} cannot be merged: {what}",
+            first_folder.display(),
+            folder.display()
+        )))
+    };
+    if !run.finished {
+        return Err(Error::bad_request(format!(
+            "{}: the run has not finished; run its command again",
+            folder.display()
+        )));
+    }
+    if run.plan != first.plan {
+        let mut differences = first.plan.differences(&run.plan);
+        if differences.is_empty() {
+            differences.push("features: other families or aggregations".into());
+        }
+        return refuse(&format!("their settings differ in {}", differences.join("; ")));
+    }
+    let same = |a: &str, b: &str| a == b;
+    if !same(&run.version, &first.version) {
+        return refuse(&format!("abscope {} against {}", first.version, run.version));
+    }
+    if !same(&run.manifest, &first.manifest) || run.carried != first.carried {
+        return refuse("they were made from different manifests");
+    }
+    if run.model != first.model || run.perturbations != first.perturbations {
+        return refuse("their models or numbers of perturbations differ");
+    }
+    if run.format != first.format {
+        return refuse("their tables have different formats; run one again with the same --format");
+    }
+    Ok(())
+}
+
+fn complete(folders: &[PathBuf], runs: &[RunDescription]) -> Result<()> {
+    let mut shards = BTreeMap::new();
+    for (folder, run) in folders.iter().zip(runs) {
+        let shard: Shard =
+            run.shard.parse().map_err(|problem: String| damaged(folder, &problem))?;
+        if let Some(before) = shards.insert(shard, folder) {
+            return Err(Error::bad_request(format!(
+                "{} and {} both hold shard {shard}; name each shard once",
+                before.display(),
+                folder.display()
+            )));
+        }
+    }
+    let count = shards.keys().next().map_or(1, |shard| shard.count);
+    if let Some(other) = shards.keys().find(|shard| shard.count != count) {
+        return Err(Error::bad_request(format!(
+            "the cohort was divided into {count} and into {} shards; merge shards of one division",
+            other.count
+        )));
+    }
+    let missing = (1..=count).map(|index| Shard { index, count });
+    let missing: Vec<String> =
+        missing.filter(|s| !shards.contains_key(s)).take(10).map(|s| s.to_string()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::bad_request(format!("shard {} is missing; name all folders", missing.join(", "))))
+}
+
+fn damaged(folder: &Path, problem: &str) -> Error {
+    Error::bad_data(folder, format!("{problem}; run the shard's command again"))
+}
+
+fn reader(path: &Path) -> Result<csv::Reader<File>> {
+    csv::Reader::from_path(path).map_err(|e| Error::io(path, e.into()))
+}
+
+fn read_cases(shard: usize, folder: &Path) -> Result<Vec<ShardCase>> {
+    let unreadable = |name: &str| damaged(folder, &format!("{name} cannot be read"));
+    let mut failed: BTreeMap<usize, Failure> = BTreeMap::new();
+    for record in reader(&folder.join("failures.csv"))?.records() {
+        let record = record.map_err(|_| unreadable("failures.csv"))?;
+        let cells: Vec<String> = record.iter().map(str::to_owned).collect();
+        let cells: [String; failures::HEADER.len()] =
+            cells.try_into().map_err(|_| unreadable("failures.csv"))?;
+        let failure = Failure { cells };
+        failed.insert(failure.order(), failure);
+    }
+    let mut cases = Vec::new();
+    for record in reader(&folder.join("cases.csv"))?.records() {
+        let record = record.map_err(|_| unreadable("cases.csv"))?;
+        let cells: Vec<&str> = record.iter().collect();
+        let [order, patient, image, mask, status, _, key] = cells[..] else {
+            return Err(unreadable("cases.csv"));
+        };
+        let order: usize = order.parse().map_err(|_| unreadable("cases.csv"))?;
+        let status = match status {
+            "done" => Status::Done { key: key.to_owned() },
+            "failed" => {
+                let failure = failed.remove(&order).ok_or_else(|| unreadable("failures.csv"))?;
+                Status::Failed(failure)
+            }
+            _ => return Err(unreadable("cases.csv")),
+        };
+        cases.push(ShardCase {
+            shard,
+            request: CaseRequest::new(order, patient.to_owned(), image.as_ref(), mask.as_ref()),
+            status,
+        });
+    }
+    Ok(cases)
+}

@@ -1,0 +1,219 @@
+//! How much may be in memory at once.
+//!
+//! A case is admitted when what it is expected to take fits what is left of the budget; when it is
+//! loaded, its measured size replaces the estimate. So memory is bounded by the budget, whatever the
+//! cohort. A case that is larger than the whole budget runs alone.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use flate2::read::GzDecoder;
+use nifti::NiftiHeader;
+
+use crate::ingest::Case;
+use crate::plan::Plan;
+use crate::volume::Volume;
+
+/// Bytes that a voxel of a lesion's box takes while its features are computed: intensities, masks,
+/// levels, zones and the neighbourhoods of one family at a time.
+const BYTES_PER_BOX_VOXEL: f64 = 48.0;
+
+/// A budget of memory and of cases in flight.
+#[derive(Debug)]
+pub struct Budget {
+    bytes: u64,
+    cases: usize,
+    used: Mutex<Used>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    bytes: u64,
+    cases: usize,
+}
+
+/// The share of an admitted case; given back when dropped.
+#[derive(Debug)]
+pub struct Share<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Budget {
+    /// A budget of so many bytes and cases.
+    pub fn new(bytes: u64, cases: usize) -> Self {
+        Self { bytes, cases: cases.max(1), used: Mutex::default(), freed: Condvar::new() }
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        // A panic between two updates of plain numbers leaves nothing half done.
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a case of this size fits.
+    pub fn admit(&self, bytes: u64) -> Share<'_> {
+        let fits = |used: &Used| {
+            let alone = used.cases == 0;
+            alone || (used.cases < self.cases && used.bytes.saturating_add(bytes) <= self.bytes)
+        };
+        let mut used = self
+            .freed
+            .wait_while(self.used(), |used| !fits(used))
+            .unwrap_or_else(PoisonError::into_inner);
+        used.cases += 1;
+        used.bytes = used.bytes.saturating_add(bytes);
+        Share { budget: self, bytes }
+    }
+}
+
+impl Share<'_> {
+    /// Replaces the estimate by what was measured.
+    pub fn measured(&mut self, bytes: u64) {
+        let mut used = self.budget.used();
+        used.bytes = used.bytes.saturating_sub(self.bytes).saturating_add(bytes);
+        self.bytes = bytes;
+        drop(used);
+        self.budget.freed.notify_all();
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut used = self.budget.used();
+        used.cases -= 1;
+        used.bytes = used.bytes.saturating_sub(self.bytes);
+        drop(used);
+        self.budget.freed.notify_all();
+    }
+}
+
+/// What reading a file or a folder is expected to take, bytes.
+///
+/// From a NIfTI header where there is one (nothing is allocated on its word), else from the files'
+/// sizes, doubled because their pixels may be compressed.
+pub fn expected(path: &Path) -> u64 {
+    nifti_bytes(path).unwrap_or_else(|| 2 * stored_bytes(path))
+}
+
+fn nifti_bytes(path: &Path) -> Option<u64> {
+    let mut magic = [0u8; 2];
+    File::open(path).ok()?.read_exact(&mut magic).ok()?;
+    let file = File::open(path).ok()?;
+    let header = if magic == [0x1f, 0x8b] {
+        NiftiHeader::from_reader(GzDecoder::new(file)).ok()?
+    } else {
+        NiftiHeader::from_reader(file).ok()?
+    };
+    let voxels = header.dim[1..4].iter().try_fold(1u64, |n, &d| n.checked_mul(d.into()))?;
+    voxels.checked_mul(u64::from(header.bitpix.unsigned_abs() / 8).max(1))
+}
+
+fn stored_bytes(path: &Path) -> u64 {
+    if path.is_file() {
+        return std::fs::metadata(path).map_or(0, |m| m.len());
+    }
+    let files = walkdir::WalkDir::new(path).into_iter().filter_map(Result::ok);
+    files.filter_map(|entry| entry.metadata().ok()).filter(|m| m.is_file()).map(|m| m.len()).sum()
+}
+
+/// What a loaded case takes, with the work to come, bytes.
+pub fn measured(case: &Case, plan: &Plan) -> u64 {
+    let spacing = plan.resampling.spacing_mm.resolve(case.volume.geometry().spacing);
+    let mut boxes: Vec<f64> = case
+        .lesions
+        .iter()
+        .map(|lesion| {
+            let native = lesion.mask.grid().spacing;
+            let size = lesion.mask.bounds().size();
+            let margin = plan.regions.ring.map_or(0.0, |ring| ring.outer_mm)
+                + crate::preprocess::LOCAL_RADIUS_MM;
+            (0..3).map(|a| (size[a] as f64 * native[a] + 2.0 * margin) / spacing[a]).product()
+        })
+        .collect();
+    boxes.sort_by(f64::total_cmp);
+    let at_once = boxes.iter().rev().take(rayon::current_num_threads()).sum::<f64>();
+    let masks: u64 = case.lesions.iter().map(|l| l.mask.inside().len() as u64).sum();
+    volume_bytes(&case.volume) + masks + (at_once * BYTES_PER_BOX_VOXEL) as u64
+}
+
+fn volume_bytes(volume: &Volume) -> u64 {
+    let bytes_per_voxel = if volume.voxels().whole().is_ok() { 2 } else { 4 };
+    volume.geometry().voxel_count() as u64 * bytes_per_voxel
+}
+
+/// Half of the memory that is free now; 4 GiB where the system does not say.
+pub fn default_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map_or(4 << 30, |kib| kib * 1024 / 2)
+}
+
+/// A size such as `4G`, `512M` or a number of bytes; powers of 1024.
+///
+/// # Errors
+/// What the text should look like.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let refuse = || format!("\"{text}\" is no size; give a number with M or G, such as 4G");
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        "T" | "TB" | "TIB" => 40,
+        _ => return Err(refuse()),
+    };
+    let number: f64 = digits.parse().map_err(|_| refuse())?;
+    let bytes = number * (1u64 << shift) as f64;
+    if bytes >= 1.0 && bytes < 2f64.powi(60) { Ok(bytes as u64) } else { Err(refuse()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_is_in_flight_never_exceeds_the_budget() {
+        let budget = Budget::new(100, 8);
+        let (now, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for size in [30, 50, 20, 70, 100, 10, 60, 40, 90, 25] {
+                let (budget, now, peak) = (&budget, &now, &peak);
+                scope.spawn(move || {
+                    let _share = budget.admit(size);
+                    let total = now.fetch_add(size, Ordering::SeqCst) + size;
+                    peak.fetch_max(total, Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    now.fetch_sub(size, Ordering::SeqCst);
+                });
+            }
+        });
+        assert!(peak.into_inner() <= 100);
+    }
+
+    #[test]
+    fn a_case_larger_than_the_budget_runs_alone() {
+        let budget = Budget::new(10, 8);
+        let share = budget.admit(1000);
+        drop(share);
+        let mut small = budget.admit(4);
+        small.measured(8);
+        assert_eq!(budget.used().bytes, 8);
+    }
+
+    #[test]
+    fn sizes_are_read_in_powers_of_1024() {
+        assert_eq!(parse_bytes("4G"), Ok(4 << 30));
+        assert_eq!(parse_bytes("1.5 MiB".replace(' ', "").as_str()), Ok(3 << 19));
+        for wrong in ["", "G", "4X", "-1G", "0", "nan"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! `abscope batch`: a cohort or a PACS export to one table.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use abscope::batch::discover::{self, Discovery};
+use abscope::batch::manifest::Manifest;
+use abscope::batch::progress::{Event, Progress};
+use abscope::batch::schedule::{default_bytes, parse_bytes};
+use abscope::batch::shard::Shard;
+use abscope::batch::{self, Options, Summary, dry_run};
+use abscope::export::table::Format;
+use abscope::plan::Plan;
+use abscope::signature::Model;
+use abscope::signature::score::Origin;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::case;
+
+/// Exit status where cases failed, each named, and the others are written.
+const SOME_FAILED: u8 = 1;
+
+/// Extract a whole cohort to one table.
+///
+/// The same command goes on where an interrupted run stopped. A case that fails is a row of
+/// failures.csv in the output folder; exit status 1 says that there are some.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A manifest (CSV with the columns patient, image, mask and, where wanted, labels, roi, site,
+    /// kvp, lesion and any others, which are carried through), or a folder to search.
+    cases: PathBuf,
+
+    /// The output folder: features, failures.csv, warnings.csv and, with a model, scores.csv
+    /// and reports.
+    #[arg(short, long, value_name = "DIR", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
+
+    /// Extraction settings (TOML); with a model, its own settings by default.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+
+    /// A signature (TOML): scores.csv, and reports/PATIENT.html and .json.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+
+    /// With a model: perturbed copies of each lesion from which the measurement error of its score
+    /// is found (10 or more; each costs an extraction); 0 takes the model's reliability instead.
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "model")]
+    perturbations: usize,
+
+    /// Format of the feature table.
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    format: TableFormat,
+
+    /// Memory that the cases in flight may take together, such as 4G; half of what is free by
+    /// default. A larger case runs alone.
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    memory: Option<u64>,
+
+    /// Do the i-th of n parts of the cohort, from 1/n to n/n, divided by patient. Join them with
+    /// `abscope merge`.
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    shard: Shard,
+
+    /// Put masks of another grid on the image's grid by nearest voxel, instead of refusing them.
+    #[arg(long)]
+    regrid_mask: bool,
+
+    /// Show what would be done, what has no partner, and how many grey levels each lesion would
+    /// get; write nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// What to tell on standard error: text for people (with a progress bar in a terminal), or a
+    /// JSON object per line.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TableFormat {
+    Csv,
+    Jsonl,
+    Parquet,
+}
+
+impl From<TableFormat> for Format {
+    fn from(format: TableFormat) -> Self {
+        match format {
+            TableFormat::Csv => Self::Csv,
+            TableFormat::Jsonl => Self::Jsonl,
+            TableFormat::Parquet => Self::Parquet,
+        }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum, PartialEq)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(
+        args.perturbations == 0 || (10..=10_000).contains(&args.perturbations),
+        "--perturbations is {}; give 0, or 10 to 10000",
+        args.perturbations
+    );
+    let model = args.model.as_ref().map(|path| Model::read(path)).transpose()?;
+    let plan = plan(args.settings.as_ref(), model.as_ref())?;
+    let options = Options {
+        plan,
+        model,
+        perturbations: args.perturbations,
+        format: args.format.into(),
+        memory: args.memory.unwrap_or_else(default_bytes),
+        shard: args.shard,
+        regrid_mask: args.regrid_mask,
+    };
+    let discovery = cases(&args.cases)?;
+    if args.dry_run {
+        return dry_run(&discovery, &options);
+    }
+    for (path, problem) in &discovery.unmatched {
+        eprintln!("left out: {}: {problem}", path.display());
+    }
+    let output = args.output.as_ref().expect("required without --dry-run");
+    silence_panics();
+    let log = Log::new(args.log_format);
+    let summary = batch::run(&discovery.manifest, output, &options, &|event| log.tell(event))
+        .map_err(|error| {
+            log.clear();
+            let hint = "what is finished is kept: the same command goes on from there";
+            anyhow::Error::new(error).context(format!("the run has stopped; {hint}"))
+        })?;
+    log.clear();
+    log.end(&summary, output);
+    Ok(ExitCode::from(if summary.failed > 0 { SOME_FAILED } else { 0 }))
+}
+
+/// The settings' plan, or the model's own; a model that does not fit is refused before any work.
+fn plan(settings: Option<&PathBuf>, model: Option<&Model>) -> anyhow::Result<Plan> {
+    let plan = match (settings, model) {
+        (None, Some(model)) => model.plan()?,
+        _ => case::plan(settings)?,
+    };
+    if let Some(model) = model {
+        model.scorer(Origin::Plan(&plan))?;
+    }
+    Ok(plan)
+}
+
+fn cases(path: &Path) -> anyhow::Result<Discovery> {
+    if path.is_dir() {
+        let discovery = discover::discover(path)?;
+        anyhow::ensure!(
+            !discovery.manifest.cases.is_empty(),
+            "{}: no image with a mask was found ({} files without a partner; --dry-run lists them)",
+            path.display(),
+            discovery.unmatched.len()
+        );
+        return Ok(discovery);
+    }
+    Ok(Discovery { manifest: Manifest::read(path)?, unmatched: Vec::new() })
+}
+
+/// A panic in a case is caught and told as its failure; the default message would only add noise.
+fn silence_panics() {
+    std::panic::set_hook(Box::new(|panic| tracing::debug!(%panic)));
+}
+
+fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode> {
+    let mut table = csv::Writer::from_writer(std::io::stdout());
+    table.write_record([
+        "case",
+        "patient",
+        "lesion",
+        "name",
+        "region",
+        "volume_ml",
+        "voxels",
+        "voxels_kept",
+        "levels",
+        "problem",
+    ])?;
+    let mut failed = 0;
+    let mut problem = Ok(());
+    dry_run::preview(&discovery.manifest, options, |request, preview| {
+        let case = request.order.to_string();
+        let result = match preview {
+            Err(failure) => {
+                failed += 1;
+                let blank = [""; 7];
+                let row = [case.as_str(), &request.patient].into_iter().chain(blank);
+                table.write_record(row.chain([failure.cells[5].as_str()]))
+            }
+            Ok(lesions) => lesions.iter().try_for_each(|lesion| {
+                let levels = lesion.levels.as_ref();
+                table.write_record([
+                    case.as_str(),
+                    &request.patient,
+                    &lesion.lesion,
+                    lesion.name.as_deref().unwrap_or(""),
+                    lesion.region.name(),
+                    &lesion.volume_ml.to_string(),
+                    &lesion.voxels.to_string(),
+                    &lesion.voxels_kept.to_string(),
+                    &levels.map(usize::to_string).unwrap_or_default(),
+                    levels.err().map_or("", String::as_str),
+                ])
+            }),
+        };
+        if problem.is_ok() {
+            problem = result;
+        }
+    });
+    problem?;
+    table.flush()?;
+    for (path, reason) in &discovery.unmatched {
+        eprintln!("left out: {}: {reason}", path.display());
+    }
+    Ok(ExitCode::from(if failed > 0 { SOME_FAILED } else { 0 }))
+}
+
+/// Tells what happens, on standard error.
+struct Log {
+    format: LogFormat,
+    bar: Option<ProgressBar>,
+    progress: Mutex<Progress>,
+}
+
+impl Log {
+    fn new(format: LogFormat) -> Self {
+        let visible = format == LogFormat::Text && std::io::stderr().is_terminal();
+        let bar = visible.then(|| {
+            let style = ProgressStyle::with_template("{bar:32} {pos}/{len}  {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(0).with_style(style)
+        });
+        Self { format, bar, progress: Mutex::new(Progress::new(0)) }
+    }
+
+    fn tell(&self, event: &Event<'_>) {
+        let Ok(mut progress) = self.progress.lock() else { return };
+        match event {
+            Event::Planned { cases, done, .. } => *progress = Progress::new(cases - done),
+            Event::Finished { .. } => progress.finished += 1,
+            Event::Failed(_) => progress.failed += 1,
+            Event::Assembling { .. } => {}
+        }
+        match self.format {
+            LogFormat::Json => eprintln!("{}", as_json(event, &progress)),
+            LogFormat::Text => self.text(event, &progress),
+        }
+    }
+
+    fn text(&self, event: &Event<'_>, progress: &Progress) {
+        if let Event::Failed(failure) = event {
+            let [case, patient, .., error, _] = &failure.cells;
+            self.line(&format!("failed: case {case} ({patient}): {error}"));
+        }
+        match (event, &self.bar) {
+            (Event::Planned { cases, done, shard }, _) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_length(progress.total as u64);
+                }
+                let part =
+                    if *shard == Shard::WHOLE { String::new() } else { format!("shard {shard}: ") };
+                self.line(&format!("{part}{cases} cases, {done} of them done before"));
+            }
+            (_, Some(bar)) => {
+                bar.set_position((progress.finished + progress.failed) as u64);
+                let remaining = progress.remaining().unwrap_or_default();
+                bar.set_message(format!(
+                    "{:.1} cases/min, {} left, {} failed",
+                    progress.rate_per_minute(),
+                    indicatif::HumanDuration(remaining),
+                    progress.failed
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn end(&self, summary: &Summary, output: &Path) {
+        let Summary { cases, done, resumed, lesions, failed, warnings } = summary;
+        match self.format {
+            LogFormat::Json => eprintln!(
+                "{}",
+                json!({
+                    "event": "end", "cases": cases, "done": done, "resumed": resumed,
+                    "lesions": lesions, "failed": failed, "warnings": warnings,
+                })
+            ),
+            LogFormat::Text => eprintln!(
+                "{done} of {cases} cases ({lesions} lesions) are in {}; {failed} failed \
+                 (failures.csv), {warnings} warnings (warnings.csv)",
+                output.display()
+            ),
+        }
+    }
+}
+
+fn as_json(event: &Event<'_>, progress: &Progress) -> serde_json::Value {
+    let mut line = match event {
+        Event::Planned { cases, done, shard } => json!({
+            "event": "planned", "cases": cases, "done": done, "shard": shard.to_string(),
+        }),
+        Event::Finished { case, patient, lesions, resumed } => json!({
+            "event": "finished", "case": case, "patient": patient, "lesions": lesions,
+            "resumed": resumed,
+        }),
+        Event::Failed(failure) => {
+            let [case, patient, _, _, stage, error, way_out] = &failure.cells;
+            json!({
+                "event": "failed", "case": case.parse::<usize>().ok(), "patient": patient,
+                "stage": stage, "error": error, "way_out": way_out,
+            })
+        }
+        Event::Assembling { cases } => json!({ "event": "assembling", "cases": cases }),
+    };
+    line["elapsed_s"] = json!((progress.elapsed().as_secs_f64() * 1e3).round() / 1e3);
+    if let Event::Finished { .. } | Event::Failed(_) = event {
+        line["cases_per_minute"] = json!((progress.rate_per_minute() * 10.0).round() / 10.0);
+        line["remaining_s"] = json!(progress.remaining().map(|d| d.as_secs()));
+    }
+    line
+}

@@ -1,0 +1,65 @@
+//! `abscope filter`: response maps as NIfTI.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use abscope::export::nifti;
+use abscope::export::output::OutputFolder;
+use abscope::filters;
+use abscope::geometry::IndexBox;
+use abscope::ingest::nifti::read_image;
+use abscope::preprocess::intensities;
+use abscope::preprocess::resample::WorkingGrid;
+use anyhow::{Context, ensure};
+
+use super::case;
+
+/// Write the response maps of the settings' filters, over the whole image, resampled as the
+/// settings say.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The CT: a NIfTI file.
+    image: PathBuf,
+
+    /// Settings (TOML) with at least one filter.
+    #[arg(long, value_name = "FILE")]
+    settings: PathBuf,
+
+    /// Folder for the maps, one `NAME.nii.gz` each.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+
+    /// Replace the folder if it is there already.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let plan = case::plan(Some(&args.settings))?;
+    ensure!(
+        !plan.filters.is_empty(),
+        "{}: has no filter; add one, such as\n\n[[filter]]\nname = \"log-3mm\"\nkind = \"log\"\n\
+         sigma_mm = 3.0",
+        args.settings.display()
+    );
+    let folder = OutputFolder::create(&args.output, args.force)?;
+    let image = read_image(&args.image)?;
+    for warning in &image.warnings {
+        eprintln!("warning: {}: {warning}", args.image.display());
+    }
+    let volume = image.volume;
+    let spacing = plan.resampling.spacing_mm.resolve(volume.geometry().spacing);
+    let grid = WorkingGrid::new(volume.geometry(), spacing);
+    let whole = IndexBox::whole(grid.geometry.size);
+    let voxels = intensities(&volume, &grid, &whole, &plan);
+    // One filter after the other: the maps of a whole image are large.
+    for filter in &plan.filters {
+        for (name, map) in filters::respond(filter, voxels.view(), grid.geometry.spacing)? {
+            nifti::write(&folder.file(&format!("{name}.nii.gz")), &grid.geometry, map.view())
+                .with_context(|| format!("response map {name}"))?;
+            eprintln!("{name}");
+        }
+    }
+    folder.finish()?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,198 @@
+//! The reference values of the IBSI and the settings behind them, embedded in the program.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::features::family::{Aggregation, Family};
+use crate::plan::Plan;
+use crate::settings::Settings;
+
+/// An image with settings, for which the IBSI gives reference values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dataset {
+    /// The digital phantom of 5 x 4 x 4 voxels.
+    DigitalPhantom,
+    /// CT phantom: per slice, no resampling.
+    ConfigA,
+    /// CT phantom: per slice, 2 mm in the plane.
+    ConfigB,
+    /// CT phantom: 2 mm trilinear, fixed bin size.
+    ConfigC,
+    /// CT phantom: 2 mm trilinear, fixed bin number.
+    ConfigD,
+    /// CT phantom: 2 mm cubic spline, fixed bin number.
+    ConfigE,
+}
+
+impl Dataset {
+    /// All, in the standard's order.
+    pub const ALL: [Self; 6] = [
+        Self::DigitalPhantom,
+        Self::ConfigA,
+        Self::ConfigB,
+        Self::ConfigC,
+        Self::ConfigD,
+        Self::ConfigE,
+    ];
+
+    /// The name in the reference tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DigitalPhantom => "digital_phantom",
+            Self::ConfigA => "config_A",
+            Self::ConfigB => "config_B",
+            Self::ConfigC => "config_C",
+            Self::ConfigD => "config_D",
+            Self::ConfigE => "config_E",
+        }
+    }
+
+    /// A heading for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::DigitalPhantom => "Digital phantom",
+            Self::ConfigA => "CT phantom A: per slice, 25 HU bins",
+            Self::ConfigB => "CT phantom B: per slice, 2 mm, 32 bins",
+            Self::ConfigC => "CT phantom C: 2 mm trilinear, 25 HU bins",
+            Self::ConfigD => "CT phantom D: 2 mm trilinear, 32 bins",
+            Self::ConfigE => "CT phantom E: 2 mm cubic spline, 32 bins",
+        }
+    }
+
+    /// Image and mask, from the folder that holds the data.
+    pub fn files(self) -> [&'static str; 2] {
+        match self {
+            Self::DigitalPhantom => {
+                ["ibsi_1_digital_phantom/image.nii.gz", "ibsi_1_digital_phantom/mask.nii.gz"]
+            }
+            _ => ["ct_radiomics_phantom/image.nii.gz", "ct_radiomics_phantom/mask.nii.gz"],
+        }
+    }
+
+    /// The settings as TOML.
+    pub fn settings(self) -> &'static str {
+        match self {
+            Self::DigitalPhantom => include_str!("digital_phantom.toml"),
+            Self::ConfigA => include_str!("config_a.toml"),
+            Self::ConfigB => include_str!("config_b.toml"),
+            Self::ConfigC => include_str!("config_c.toml"),
+            Self::ConfigD => include_str!("config_d.toml"),
+            Self::ConfigE => include_str!("config_e.toml"),
+        }
+    }
+
+    /// The settings resolved.
+    pub fn plan(self) -> Plan {
+        let settings = Settings::parse(self.settings()).expect("embedded settings are valid");
+        Plan::resolve(&settings).expect("embedded settings agree with each other")
+    }
+
+    fn named(name: &str) -> Self {
+        *Self::ALL.iter().find(|d| d.name() == name).expect("embedded tables name known datasets")
+    }
+}
+
+/// A reference value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reference {
+    /// Image and settings.
+    pub dataset: Dataset,
+    /// The family's name, or for diagnostics the step (`initial image`, ...).
+    pub group: String,
+    /// IBSI's short tag with the aggregation.
+    pub tag: String,
+    /// IBSI's name.
+    pub name: String,
+    /// IBSI's code; empty for diagnostics.
+    pub ibsi: String,
+    /// Family and aggregation of a feature.
+    pub feature: Option<(Family, Aggregation)>,
+    /// The value, of three significant digits.
+    pub value: f64,
+    /// How far from it a result may lie.
+    pub tolerance: f64,
+    /// How many teams agree, in IBSI's words; empty for diagnostics.
+    pub consensus: String,
+}
+
+/// The 1804 reference values of IBSI 1 features.
+pub static FEATURE_REFERENCES: LazyLock<Vec<Reference>> = LazyLock::new(|| {
+    #[derive(Deserialize)]
+    struct Row {
+        family: Family,
+        feature_name: String,
+        ibsi_code: String,
+        aggregation: String,
+        dataset: String,
+        value: f64,
+        tolerance: f64,
+        consensus: String,
+        spreadsheet_tag: String,
+    }
+    rows(include_bytes!("ibsi1_reference.csv"))
+        .map(|row: Row| Reference {
+            dataset: Dataset::named(&row.dataset),
+            group: row.family.name().into(),
+            tag: row.spreadsheet_tag,
+            name: row.feature_name,
+            ibsi: row.ibsi_code,
+            feature: Some((row.family, aggregation(row.family, &row.aggregation))),
+            value: row.value,
+            tolerance: row.tolerance,
+            consensus: row.consensus,
+        })
+        .collect()
+});
+
+/// The 300 checks of the processing steps of configurations A to E.
+pub static DIAGNOSTIC_REFERENCES: LazyLock<Vec<Reference>> = LazyLock::new(|| {
+    #[derive(Deserialize)]
+    struct Row {
+        family: String,
+        feature_name: String,
+        dataset: String,
+        value: f64,
+        tolerance: f64,
+        spreadsheet_tag: String,
+    }
+    rows(include_bytes!("ibsi1_diagnostics_reference.csv"))
+        .map(|row: Row| Reference {
+            dataset: Dataset::named(&row.dataset),
+            group: row.family.trim_start_matches("Diagnostics-").into(),
+            tag: row.spreadsheet_tag,
+            name: row.feature_name,
+            ibsi: String::new(),
+            feature: None,
+            value: row.value,
+            tolerance: row.tolerance,
+            consensus: String::new(),
+        })
+        .collect()
+});
+
+fn rows<T: for<'de> Deserialize<'de>>(table: &'static [u8]) -> impl Iterator<Item = T> {
+    csv::Reader::from_reader(table)
+        .into_deserialize()
+        .map(|row| row.expect("embedded tables are well-formed"))
+}
+
+/// The aggregation that the reference tables call by this name.
+fn aggregation(family: Family, name: &str) -> Aggregation {
+    let found = family.aggregations().iter().copied().find(|a| {
+        name == match a {
+            Aggregation::NotAggregated => "none",
+            Aggregation::Average2D => "2D average",
+            Aggregation::SliceMerged2D => "2D slice-merged",
+            Aggregation::DirectionMerged2_5D => "2.5D dir-merged",
+            Aggregation::Merged2_5D => "2.5D merged",
+            Aggregation::Average3D => "3D average",
+            Aggregation::Merged3D => "3D merged",
+            Aggregation::BySlice2D => "2D",
+            Aggregation::MergedSlices2_5D => "2.5D",
+            Aggregation::Volume3D => "3D",
+        }
+    });
+    found.expect("embedded tables name known aggregations")
+}

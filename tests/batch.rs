@@ -1,0 +1,532 @@
+//! A cohort in one night: what `abscope batch` promises when things go wrong.
+//!
+//! Oracle: an unbroken run over the same cohort by the same program. Every comparison is of bytes.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use abscope::ingest::feature_table::FeatureTable;
+use tempfile::TempDir;
+
+#[path = "../examples/cohort/mod.rs"]
+mod cohort;
+
+/// Few and cheap features: these tests are about the run, not about the values.
+const SETTINGS: &str = "[resampling]\nspacing_mm = [2.5, 2.5, 2.5]\n\
+                        [features]\nfamilies = [\"statistics\", \"intensity_histogram\"]\n";
+
+struct Cohort {
+    folder: TempDir,
+}
+
+impl Cohort {
+    fn new(patients: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        cohort::write(folder.path(), patients, 1).expect("room on the disk");
+        std::fs::write(folder.path().join("settings.toml"), SETTINGS).expect("room on the disk");
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The command that runs the manifest into `output`.
+    fn command(&self, output: &str, more: &[&str]) -> Command {
+        let mut command = abscope();
+        command
+            .arg("batch")
+            .arg(self.path("manifest.csv"))
+            .arg("-o")
+            .arg(self.path(output))
+            .arg("--settings")
+            .arg(self.path("settings.toml"))
+            .args(more);
+        command
+    }
+
+    fn run(&self, output: &str, more: &[&str]) -> Output {
+        self.command(output, more).output().expect("abscope starts")
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// Every table of an output folder, as bytes.
+    fn tables(&self, output: &str) -> Vec<(&'static str, Vec<u8>)> {
+        ["features.csv", "failures.csv", "warnings.csv", "cases.csv"]
+            .into_iter()
+            .map(|name| {
+                let path = self.path(output).join(name);
+                (name, std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+            })
+            .collect()
+    }
+}
+
+fn abscope() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_abscope"))
+}
+
+fn succeed(output: &Output) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Twelve patients, shared by the tests that do not change them.
+fn shared() -> &'static Cohort {
+    static COHORT: OnceLock<Cohort> = OnceLock::new();
+    COHORT.get_or_init(|| {
+        let cohort = Cohort::new(12);
+        succeed(&cohort.run("unbroken", &[]));
+        cohort
+    })
+}
+
+#[test]
+fn killed_at_twenty_random_moments_and_resumed_the_tables_are_those_of_an_unbroken_run() {
+    let cohort = Cohort::new(24);
+    let begin = Instant::now();
+    succeed(&cohort.run("unbroken", &["--threads", "2"]));
+    let whole = begin.elapsed();
+    let unbroken = cohort.tables("unbroken");
+
+    // Moments from a fixed seed, over the time that a whole run takes; each run starts where the
+    // last was killed, and, once all cases are done, from nothing again.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let (mut killed, mut midway, mut round) = (0, 0, 0);
+    while killed < 20 {
+        let output = format!("broken{round}");
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let share = (state >> 40) as f64 / (1u64 << 24) as f64;
+        let mut child = cohort
+            .command(&output, &["--threads", "2"])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("abscope starts");
+        std::thread::sleep(whole.mul_f64(share * 0.6));
+        match child.try_wait().expect("a child") {
+            Some(status) => {
+                assert!(status.success(), "{status}");
+                assert_eq!(cohort.tables(&output), unbroken, "round {round}");
+                round += 1;
+            }
+            None => {
+                child.kill().expect("SIGKILL");
+                child.wait().expect("a child");
+                killed += 1;
+                midway += usize::from((1..24).contains(&records(&cohort.path(&output)).len()));
+            }
+        }
+    }
+    let output = format!("broken{round}");
+    succeed(&cohort.run(&output, &["--threads", "2"]));
+    assert_eq!(cohort.tables(&output), unbroken);
+    // Nothing of the killed runs is left behind.
+    assert_eq!(records(&cohort.path(&output)).len(), 24);
+    assert!(midway >= 5, "only {midway} of 20 kills came while cases were being done");
+}
+
+/// Names of all files that an output folder keeps for its cases.
+fn records(output: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(output.join("cases")).into_iter().flatten().flatten();
+    files.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn ten_corrupt_cases_among_fifty_leave_forty_and_are_named() {
+    let cohort = Cohort::new(50);
+    let mut corrupt = BTreeSet::new();
+    for (at, patient) in (3..50).step_by(5).enumerate() {
+        let name = format!("P{patient:04}");
+        corrupt.insert(name.clone());
+        let path = cohort.path(&format!("{name}_{}.nii.gz", ["ct", "mask"][at % 2]));
+        let whole = std::fs::read(&path).expect("there");
+        let spoilt = match at {
+            0 | 1 => whole[..whole.len() / 2].to_vec(),
+            2 => Vec::new(),
+            3 => b"this is no image".to_vec(),
+            4 | 5 => whole.iter().enumerate().map(|(i, b)| b ^ u8::from(i % 97 == 96)).collect(),
+            6 | 7 => whole[..20].to_vec(),
+            8 => {
+                std::fs::remove_file(&path).expect("removable");
+                continue;
+            }
+            _ => whole.iter().map(|b| !b).collect(),
+        };
+        std::fs::write(&path, spoilt).expect("writable");
+    }
+    assert_eq!(corrupt.len(), 10);
+
+    let output = cohort.run("out", &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let table = FeatureTable::read(&cohort.path("out/features.csv")).expect("a whole table");
+    let patients: BTreeSet<String> = table.rows.iter().map(|row| row.patient.clone()).collect();
+    assert_eq!(patients.len(), 40);
+    assert!(patients.is_disjoint(&corrupt));
+
+    let mut failures = csv::Reader::from_path(cohort.path("out/failures.csv")).expect("there");
+    let rows: Vec<csv::StringRecord> = failures.records().map(|r| r.expect("whole")).collect();
+    let failed: BTreeSet<String> = rows.iter().map(|row| row[1].to_owned()).collect();
+    assert_eq!(failed, corrupt);
+    for row in &rows {
+        assert_eq!(&row[4], "load");
+        assert!(row[5].contains(&row[1]), "the error names the file: {}", &row[5]);
+        assert!(!row[6].is_empty(), "a way out");
+    }
+
+    // Mended, the same command does what is left and nothing else.
+    cohort::write(cohort.folder.path(), 50, 1).expect("writable");
+    let output = cohort.run("out", &["--log-format", "json"]);
+    succeed(&output);
+    let log = stderr(&output);
+    let ran = log.lines().filter(|line| line.contains("\"finished\"")).count();
+    assert!(ran >= 10, "{log}");
+    succeed(&cohort.run("fresh", &[]));
+    assert_eq!(cohort.tables("out"), cohort.tables("fresh"));
+}
+
+#[test]
+fn a_finished_run_does_nothing_again_and_a_changed_input_is_done_again() {
+    let cohort = Cohort::new(4);
+    succeed(&cohort.run("out", &[]));
+    let first = cohort.tables("out");
+    let finished = |output: &Output| {
+        stderr(output).lines().filter(|line| line.contains("\"finished\"")).count()
+    };
+    let again = cohort.run("out", &["--log-format", "json"]);
+    assert_eq!(finished(&again), 0, "{}", stderr(&again));
+    assert_eq!(cohort.tables("out"), first);
+
+    // Patient 2 gets patient 3's image: one case is done again, and no lesion is there twice.
+    std::fs::copy(cohort.path("P0003_ct.nii.gz"), cohort.path("P0002_ct.nii.gz")).expect("copied");
+    let changed = cohort.run("out", &["--log-format", "json"]);
+    succeed(&changed);
+    assert_eq!(finished(&changed), 1, "{}", stderr(&changed));
+    assert_ne!(cohort.tables("out"), first);
+    FeatureTable::read(&cohort.path("out/features.csv")).expect("no lesion twice");
+
+    // Another plan: everything again, under the new plan's hash alone.
+    std::fs::write(cohort.path("settings.toml"), SETTINGS.replace("2.5, 2.5, 2.5", "3, 3, 3"))
+        .expect("written");
+    let other = cohort.run("out", &["--log-format", "json"]);
+    assert_eq!(finished(&other), 4, "{}", stderr(&other));
+    let table = FeatureTable::read(&cohort.path("out/features.csv")).expect("whole");
+    table.plan_hash().expect("one plan");
+}
+
+#[test]
+fn threads_and_memory_do_not_change_a_byte() {
+    let cohort = shared();
+    for more in [["--threads", "1"], ["--threads", "3"], ["--memory", "1M"]] {
+        let output = more.join("").replace('-', "");
+        succeed(&cohort.run(&output, &more));
+        assert_eq!(cohort.tables(&output), cohort.tables("unbroken"), "{more:?}");
+    }
+}
+
+#[test]
+fn merged_shards_equal_the_undivided_run() {
+    let cohort = shared();
+    for (format, name) in [("csv", "features.csv"), ("jsonl", "features.jsonl")] {
+        let whole = format!("whole-{format}");
+        succeed(&cohort.run(&whole, &["--format", format]));
+        let shards: Vec<PathBuf> = (1..=3)
+            .map(|i| {
+                let output = format!("{format}-shard{i}");
+                let shard = format!("{i}/3");
+                succeed(&cohort.run(&output, &["--shard", &shard, "--format", format]));
+                cohort.path(&output)
+            })
+            .collect();
+        let merged = format!("{format}-merged");
+        let output = abscope()
+            .arg("merge")
+            .args(&shards)
+            .arg("-o")
+            .arg(cohort.path(&merged))
+            .output()
+            .expect("abscope starts");
+        succeed(&output);
+        for table in [name, "cases.csv", "failures.csv", "warnings.csv"] {
+            let read = |folder: &str| cohort.read(&format!("{folder}/{table}"));
+            assert_eq!(read(&merged), read(&whole), "{table}");
+        }
+
+        // A shard that is missing, or there twice, is not passed over.
+        for (some, part) in [
+            (&shards[..2], "3/3 is missing"),
+            (&[&shards[..], &shards[..1]].concat()[..], "both hold"),
+        ] {
+            let output = abscope()
+                .arg("merge")
+                .args(some)
+                .arg("-o")
+                .arg(cohort.path("never"))
+                .output()
+                .expect("abscope starts");
+            assert_eq!(output.status.code(), Some(2));
+            assert!(stderr(&output).contains(part), "{}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn shards_of_different_plans_are_not_merged() {
+    let cohort = Cohort::new(4);
+    succeed(&cohort.run("one", &["--shard", "1/2"]));
+    std::fs::write(cohort.path("settings.toml"), SETTINGS.replace("2.5, 2.5, 2.5", "3, 3, 3"))
+        .expect("written");
+    succeed(&cohort.run("two", &["--shard", "2/2"]));
+    let output = abscope()
+        .arg("merge")
+        .args([cohort.path("one"), cohort.path("two")])
+        .arg("-o")
+        .arg(cohort.path("merged"))
+        .output()
+        .expect("abscope starts");
+    assert_eq!(output.status.code(), Some(2));
+    let problem = stderr(&output);
+    assert!(problem.contains("spacing_mm") && problem.contains("2.5"), "{problem}");
+    assert!(!cohort.path("merged").exists());
+}
+
+#[test]
+fn a_folder_in_use_or_of_something_else_is_refused() {
+    let cohort = Cohort::new(2);
+    std::fs::create_dir(cohort.path("mine")).expect("made");
+    std::fs::write(cohort.path("mine/thesis.txt"), "precious").expect("written");
+    let output = cohort.run("mine", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("thesis.txt"), "{}", stderr(&output));
+
+    succeed(&cohort.run("out", &["--shard", "1/2"]));
+    let output = cohort.run("out", &["--shard", "2/2"]);
+    assert!(stderr(&output).contains("holds shard 1/2"), "{}", stderr(&output));
+
+    let lock = std::fs::File::options().write(true).open(cohort.path("out/.lock")).expect("there");
+    lock.lock().expect("locked");
+    let output = cohort.run("out", &["--shard", "1/2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("another run"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_lesion_is_never_counted_twice() {
+    let cohort = Cohort::new(2);
+    let manifest = "patient,image,mask,lesion\n\
+                    A,P0001_ct.nii.gz,P0001_mask.nii.gz,\n\
+                    A,P0002_ct.nii.gz,P0002_mask.nii.gz,\n\
+                    A,P0002_ct.nii.gz,P0002_mask.nii.gz,second\n";
+    std::fs::write(cohort.path("manifest.csv"), manifest).expect("written");
+    let output = cohort.run("out", &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let failures = cohort.read("out/failures.csv");
+    assert!(failures.contains("is in the table already"), "{failures}");
+    let table = FeatureTable::read(&cohort.path("out/features.csv")).expect("no lesion twice");
+    assert!(table.rows.iter().any(|row| row.lesion == "second.1"));
+}
+
+#[test]
+fn covariates_are_carried_through() {
+    let cohort = shared();
+    let table = FeatureTable::read(&cohort.path("unbroken/features.csv")).expect("whole");
+    assert!(table.column("age").expect("numbers").iter().all(|age| age.is_ok()));
+    assert!(["A", "B"].contains(&table.text(&table.rows[0], "centre").expect("kept")));
+    assert!(table.rows.iter().all(|row| row.kvp.is_some() && row.site.is_some()));
+}
+
+#[test]
+fn a_dry_run_shows_levels_and_what_is_left_over_and_writes_nothing() {
+    let cohort = Cohort::new(3);
+    std::fs::remove_file(cohort.path("P0003_mask.nii.gz")).expect("there");
+    let before = files(cohort.folder.path());
+    let output = abscope()
+        .args(["batch", "--dry-run"])
+        .arg(cohort.folder.path())
+        .output()
+        .expect("abscope starts");
+    succeed(&output);
+    assert!(
+        stderr(&output).contains("P0003_ct.nii.gz: image without a mask"),
+        "{}",
+        stderr(&output)
+    );
+    let mut table = csv::Reader::from_reader(&output.stdout[..]);
+    let levels = table.headers().expect("a header").iter().position(|h| h == "levels");
+    let levels = levels.expect("a column");
+    let rows: Vec<_> = table.records().map(|r| r.expect("whole")).collect();
+    assert!(rows.len() >= 4);
+    assert!(rows.iter().all(|row| row[levels].parse::<usize>().is_ok_and(|n| n > 1)), "{rows:?}");
+    assert_eq!(files(cohort.folder.path()), before);
+}
+
+fn files(folder: &Path) -> BTreeSet<PathBuf> {
+    std::fs::read_dir(folder).expect("readable").flatten().map(|e| e.path()).collect()
+}
+
+/// A limit on the size of files, which the system enforces as it does the end of a disk.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_one_clear_error_and_the_run_goes_on_after() {
+    let cohort = Cohort::new(6);
+    succeed(&cohort.run("unbroken", &[]));
+    // Cases fit, the table does not: the limit lies between the largest record and the table.
+    let size = |path: PathBuf| std::fs::metadata(path).expect("there").len();
+    let table = size(cohort.path("unbroken/features.csv"));
+    let records = std::fs::read_dir(cohort.path("unbroken/cases")).expect("there").flatten();
+    let largest = records.map(|e| size(e.path())).max().expect("records");
+    for (output, limit) in [("table", (largest + table) / 2), ("records", largest / 2)] {
+        let command = cohort.command(output, &[]);
+        let arguments: Vec<String> = std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|a| format!("'{}'", a.to_str().expect("UTF-8")))
+            .collect();
+        // SIGXFSZ ignored, a write beyond the limit fails as one to a full disk does.
+        let script = format!(
+            "trap '' XFSZ; ulimit -f {}; exec {}",
+            limit.div_ceil(512),
+            arguments.join(" ")
+        );
+        let limited = Command::new("sh").arg("-c").arg(&script).output().expect("a shell");
+        assert_eq!(limited.status.code(), Some(2), "{}", stderr(&limited));
+        let problem = stderr(&limited);
+        assert!(problem.contains("File too large"), "{problem}");
+        assert!(problem.contains("the same command goes on"), "{problem}");
+        assert!(!cohort.path(output).join("features.csv").exists());
+        succeed(&cohort.run(output, &[]));
+        assert_eq!(cohort.tables(output), cohort.tables("unbroken"));
+    }
+}
+
+/// A file system that is really full, where the tests may mount one.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "mounts a file system of 200 kB; needs root"]
+fn a_full_file_system_is_one_clear_error_and_the_run_goes_on_after() {
+    let cohort = Cohort::new(12);
+    succeed(&cohort.run("unbroken", &[]));
+    let small = cohort.path("small");
+    std::fs::create_dir(&small).expect("made");
+    let mount = |options: &str| {
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&small)
+            .status()
+            .expect("mount");
+        assert!(status.success(), "mount {options}");
+    };
+    mount("size=64k");
+    let output = cohort.run("small/out", &[]);
+    let full = stderr(&output);
+    mount("remount,size=64m");
+    let resumed = cohort.run("small/out", &[]);
+    let tables = resumed.status.success().then(|| cohort.tables("small/out"));
+    Command::new("umount").arg(&small).status().expect("umount");
+    assert_eq!(output.status.code(), Some(2), "{full}");
+    assert!(full.contains("No space left on device"), "{full}");
+    assert_eq!(tables.expect("resumed"), cohort.tables("unbroken"));
+}
+
+/// Peak of the resident size of a run, bytes.
+#[cfg(target_os = "linux")]
+fn peak(cohort: &Cohort, output: &str) -> u64 {
+    let mut child = cohort
+        .command(output, &["--threads", "2"])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("abscope starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) * 1024);
+        if let Some(status) = child.try_wait().expect("a child") {
+            assert!(status.success());
+            return peak;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "takes minutes without optimisation"]
+fn the_peak_of_200_patients_is_within_a_tenth_of_that_of_20() {
+    let (small, large) = (Cohort::new(20), Cohort::new(200));
+    // The larger of three: the peak of a short run depends on which cases meet.
+    let small = (0..3).map(|i| peak(&small, &format!("out{i}"))).max().expect("three");
+    let large = peak(&large, "out");
+    eprintln!("peak resident size: {} kB for 20, {} kB for 200", small / 1024, large / 1024);
+    assert!(large as f64 <= small as f64 * 1.1, "{large} against {small} bytes");
+}
+
+/// The program that reads a Parquet table in three engines and prints what each saw.
+#[cfg(feature = "parquet")]
+const ENGINES: &str = r#"
+import json, sys
+import duckdb, pandas, polars, pyarrow.parquet
+path = sys.argv[1]
+column = "tumour_original_stat_mean"
+seen = {
+    "pandas": pandas.read_parquet(path)[["patient", "lesion", column, "age"]].values.tolist(),
+    "polars": [list(r) for r in polars.read_parquet(path).select(["patient", "lesion", column, "age"]).rows()],
+    "duckdb": [list(r) for r in duckdb.sql(f'select patient, lesion, "{column}", age from "{path}"').fetchall()],
+}
+schema = pyarrow.parquet.read_schema(path)
+about = json.loads(schema.field(column).metadata[b"abscope"])
+file = {k.decode(): v.decode() for k, v in pyarrow.parquet.read_metadata(path).metadata.items() if k.startswith(b"abscope")}
+types = {name: str(schema.field(name).type) for name in ["patient", column, "tumour_fact_voxels", "tumour_fact_touches_border", "age", "centre"]}
+print(json.dumps({"seen": seen, "about": about, "file": file, "types": types}))
+"#;
+
+#[cfg(feature = "parquet")]
+#[test]
+#[ignore = "needs Python with pandas, polars and DuckDB; tests/run sets ABSCOPE_TEST_PYTHON"]
+fn pandas_polars_and_duckdb_read_the_parquet_table() {
+    let python = std::env::var("ABSCOPE_TEST_PYTHON").expect("tests/run sets it");
+    let cohort = shared();
+    succeed(&cohort.run("parquet", &["--format", "parquet"]));
+    let output = Command::new(python)
+        .args(["-c", ENGINES])
+        .arg(cohort.path("parquet/features.parquet"))
+        .output()
+        .expect("Python starts");
+    succeed(&output);
+    let read: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+
+    let table = FeatureTable::read(&cohort.path("unbroken/features.csv")).expect("whole");
+    let means = table.column("tumour_original_stat_mean").expect("numbers");
+    let ages = table.column("age").expect("numbers");
+    let expected: Vec<serde_json::Value> = table
+        .rows
+        .iter()
+        .zip(means.iter().zip(&ages))
+        .map(|(row, (mean, age))| serde_json::json!([row.patient, row.lesion, mean.ok(), age.ok()]))
+        .collect();
+    for engine in ["pandas", "polars", "duckdb"] {
+        assert_eq!(read["seen"][engine], serde_json::json!(expected), "{engine}");
+    }
+    assert_eq!(read["about"]["ibsi"], "Q4LE");
+    assert_eq!(read["about"]["unit"], "[hnsf'U]");
+    let plan = read["file"]["abscope.plan"].as_str().expect("a plan");
+    let settings = abscope::settings::Settings::parse(plan).expect("settings");
+    let plan = abscope::plan::Plan::resolve(&settings).expect("a plan");
+    assert_eq!(read["file"]["abscope.plan_hash"], plan.hash().as_str());
+    assert_eq!(Some(plan.hash().as_str()), table.plan_hash().expect("one"));
+    let types = serde_json::json!({
+        "patient": "string", "tumour_original_stat_mean": "double", "tumour_fact_voxels": "int64",
+        "tumour_fact_touches_border": "bool", "age": "double", "centre": "string",
+    });
+    assert_eq!(read["types"], types);
+}
