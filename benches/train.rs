@@ -3,6 +3,7 @@
 
 use abscope::signature::model::Kind;
 use abscope::train::elastic_net::{ElasticNet, Response};
+use abscope::train::{Config, Dataset, Procedure};
 use divan::Bencher;
 use linfa::ParamGuard;
 use ndarray::Array2;
@@ -50,4 +51,25 @@ fn path_of_100_on_500_by_1000(bencher: Bencher<'_, '_>, kind: Kind) {
     };
     let params = ElasticNet::params(kind).check().expect("sound parameters");
     bencher.bench(|| params.path(x.view(), &response, None).expect("a path"));
+}
+
+/// 135 patients with one lesion each, 84 features, 5 x 5 folds, 10 repeats, six L1 ratios.
+#[divan::bench(args = [Kind::Gaussian, Kind::Binomial], sample_count = 1, sample_size = 1)]
+fn nested_5_by_5_repeated_10_times_on_135_by_84(bencher: Bencher<'_, '_>, kind: Kind) {
+    let (x, y) = simulated(135, 84);
+    let (outcome, response) = match kind {
+        Kind::Gaussian => ("kind = \"gaussian\"", Response::Continuous(y)),
+        _ => (
+            "kind = \"binomial\"\npositive = \"1\"",
+            Response::Binary(y.iter().map(|y| *y > 0.0).collect()),
+        ),
+    };
+    let config: Config = toml::from_str(&format!(
+        "[model]\nid = \"bench\"\ntitle = \"\"\nhigher_means = \"more\"\ncohort = \"simulated\"\n\
+         [outcome]\ncolumn = \"y\"\n{outcome}\n"
+    ))
+    .expect("a configuration");
+    let names = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>();
+    let data = Dataset::new(names(135), names(135), names(84), x, response);
+    bencher.bench_local(|| Procedure { config: &config }.nested(&data, 10).expect("predictions"));
 }
