@@ -66,10 +66,7 @@ fn row(preparation: &str, dimension: &str) -> FeatureRow {
             }
             None => (*filter).to_owned(),
         };
-        text += &format!(
-            "\n[[filter]]\nname = '{}'\ndimension = '{dimension}'\n{filter}\n",
-            i + 2
-        );
+        text += &format!("\n[[filter]]\nname = '{}'\ndimension = '{dimension}'\n{filter}\n", i + 2);
     }
     let settings: Settings = toml::from_str(&text).expect("valid settings");
     let plan = Plan::resolve(&settings).expect("valid plan");

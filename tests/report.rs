@@ -160,7 +160,9 @@ fn the_page_needs_nothing_but_itself() {
         let table = &table[..table.find("</table>").expect("closed")];
         assert!(table.contains("<caption>") && table.contains("scope=\"row\""), "{}", &table[..80]);
     }
-    for needed in ["Research use only", "prefers-color-scheme: dark", "@media print", "A hypothesis"] {
+    for needed in
+        ["Research use only", "prefers-color-scheme: dark", "@media print", "A hypothesis"]
+    {
         assert!(page.contains(needed), "{needed}");
     }
 }

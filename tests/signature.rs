@@ -110,13 +110,20 @@ fn binomial_and_cox_responses_are_those_of_scikit_learn_and_lifelines() {
         let text = std::fs::read_to_string(path).expect("the fixture is there");
         let oracle: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let number = |v: &serde_json::Value| v.as_f64().expect("a number");
-        let columns: Vec<&str> =
-            oracle["columns"].as_array().expect("list").iter().map(|c| c.as_str().expect("text")).collect();
+        let columns: Vec<&str> = oracle["columns"]
+            .as_array()
+            .expect("list")
+            .iter()
+            .map(|c| c.as_str().expect("text"))
+            .collect();
         let mut text = HAND.split("[[term]]").next().expect("the head").to_owned();
         text = text
             .replace("kind = \"binomial\"", &format!("kind = \"{kind}\""))
             .replace("link = \"logit\"", &format!("link = \"{link}\""))
-            .replace("intercept = -0.25", &format!("intercept = {:?}", number(&oracle["intercept"])));
+            .replace(
+                "intercept = -0.25",
+                &format!("intercept = {:?}", number(&oracle["intercept"])),
+            );
         for (i, column) in columns.iter().enumerate() {
             text.push_str(&format!(
                 "[[term]]\ncolumn = \"{column}\"\ncoefficient = {:?}\ncentre = {:?}\nscale = {:?}\n",

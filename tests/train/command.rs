@@ -29,7 +29,8 @@ impl Bench {
     fn new() -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let mut normal = move || rng.sample::<f64, _>(StandardNormal);
-        let mut features = "patient,lesion,site,kvp,volume_ml,scanner,diagnostics_Version".to_owned();
+        let mut features =
+            "patient,lesion,site,kvp,volume_ml,scanner,diagnostics_Version".to_owned();
         (0..12).for_each(|j| write!(features, ",original_f{j}").expect("text"));
         let mut outcomes = "patient,lesion,cd8,response,months,event\n".to_owned();
         for patient in 0..40 {
@@ -39,13 +40,18 @@ impl Bench {
                 let scanner = if patient % 2 == 0 { "a" } else { "b" };
                 let site = ["liver", "lung", "node"][(patient + lesion) % 3];
                 let kvp = if patient % 4 == 0 { 100 } else { 120 };
-                write!(features, "\np{patient},{lesion},{site},{kvp},{},{scanner},3.1", (normal()).exp())
-                    .expect("text");
+                write!(
+                    features,
+                    "\np{patient},{lesion},{site},{kvp},{},{scanner},3.1",
+                    (normal()).exp()
+                )
+                .expect("text");
                 x.iter().for_each(|v| write!(features, ",{}", 5.0 + 2.0 * v).expect("text"));
                 let y = x[0] - x[5] + 0.4 * own + 0.5 * normal();
                 let (class, event) = (u8::from(y > 0.0), u8::from(patient % 4 != 1));
                 let months = (-0.8 * y).exp() * 6.0;
-                writeln!(outcomes, "p{patient},{lesion},{y},{class},{months},{event}").expect("text");
+                writeln!(outcomes, "p{patient},{lesion},{y},{class},{months},{event}")
+                    .expect("text");
             }
         }
         let bench = Self { folder: tempfile::tempdir().expect("a folder") };
@@ -115,10 +121,8 @@ fn score_spread(model: &Path, features: &Path) -> (Model, Vec<f64>) {
 fn models_of_all_kinds_are_written_and_scored() {
     let bench = Bench::new();
     for kind in ["gaussian", "binomial", "cox"] {
-        let config = format!(
-            "{MODEL}{}{FOREIGN}covariates = [\"site\", \"kvp\"]\n{QUICK}",
-            outcome(kind)
-        );
+        let config =
+            format!("{MODEL}{}{FOREIGN}covariates = [\"site\", \"kvp\"]\n{QUICK}", outcome(kind));
         bench.run(&config).success();
         let (model, scores) = score_spread(&bench.path("model.toml"), &bench.path("features.csv"));
         assert_eq!(model.kind.name(), kind);
@@ -126,7 +130,8 @@ fn models_of_all_kinds_are_written_and_scored() {
         assert!(names.contains(&"original_f0".into()) && names.contains(&"original_f5".into()));
         // The reference distribution in the file is that of the scores the scorer gives.
         let reference = model.reference.as_ref().expect("a reference");
-        let (low, high) = scores.iter().fold((f64::MAX, f64::MIN), |(l, h), s| (l.min(*s), h.max(*s)));
+        let (low, high) =
+            scores.iter().fold((f64::MAX, f64::MIN), |(l, h), s| (l.min(*s), h.max(*s)));
         assert!((reference.quantiles.at(0.0) - low).abs() < 1e-9, "{kind}");
         assert!((reference.quantiles.at(1.0) - high).abs() < 1e-9, "{kind}");
         let draws = &model.bootstrap.as_ref().expect("draws").draws;
@@ -135,7 +140,8 @@ fn models_of_all_kinds_are_written_and_scored() {
         let report = std::fs::read_to_string(bench.path("report/report.html")).expect("a report");
         assert!(report.contains("<svg") && report.contains("It predicts more than volume alone"));
         assert!(!report.contains("NaN") && !report.contains("<script"));
-        let checklist = std::fs::read_to_string(bench.path("report/checklist.md")).expect("a checklist");
+        let checklist =
+            std::fs::read_to_string(bench.path("report/checklist.md")).expect("a checklist");
         assert!(checklist.contains("authors must state") && checklist.contains("TRIPOD+AI 23a"));
     }
 }
@@ -203,7 +209,8 @@ fn features_that_do_not_repeat_are_left_out() {
                 let noise: f64 = rng.sample(StandardNormal);
                 // The first feature carries the signal and does not repeat.
                 let error = if j == 0 { 6.0 } else { 0.1 };
-                write!(repeats, ",{}", row.values[at].expect("a value") + error * noise).expect("text");
+                write!(repeats, ",{}", row.values[at].expect("a value") + error * noise)
+                    .expect("text");
             }
         }
     }
@@ -232,11 +239,19 @@ fn tables_that_cannot_be_trained_on_are_refused_by_name() {
     };
 
     let one_class = with("outcomes.csv", &|lines| {
-        lines.iter().enumerate().map(|(i, l)| if i == 0 { l.clone() } else { set(l, 3, "1") }).collect()
+        lines
+            .iter()
+            .enumerate()
+            .map(|(i, l)| if i == 0 { l.clone() } else { set(l, 3, "1") })
+            .collect()
     });
     one_class.refused(&config("binomial"), "has one class");
     let constant = with("outcomes.csv", &|lines| {
-        lines.iter().enumerate().map(|(i, l)| if i == 0 { l.clone() } else { set(l, 2, "3") }).collect()
+        lines
+            .iter()
+            .enumerate()
+            .map(|(i, l)| if i == 0 { l.clone() } else { set(l, 2, "3") })
+            .collect()
     });
     constant.refused(&config("gaussian"), "does not vary");
     let one_patient = with("features.csv", &|lines| {
@@ -289,7 +304,15 @@ fn tables_that_cannot_be_trained_on_are_refused_by_name() {
     });
     third.refused(&config("binomial"), "a third class");
     let mixed = with("features.csv", &|lines| {
-        let plan = |i: usize| if i == 0 { "plan_hash" } else if i < 9 { "aa" } else { "bb" };
+        let plan = |i: usize| {
+            if i == 0 {
+                "plan_hash"
+            } else if i < 9 {
+                "aa"
+            } else {
+                "bb"
+            }
+        };
         lines.iter().enumerate().map(|(i, l)| format!("{l},{}", plan(i))).collect()
     });
     mixed.refused(&config("gaussian"), "mixes rows of different settings");

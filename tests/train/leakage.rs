@@ -33,11 +33,7 @@ fn claimed(data: &Dataset, columns: &[usize], fold: impl Fn(usize) -> usize) -> 
         let path = params
             .check()
             .expect("sound")
-            .path(
-                x.select(ndarray::Axis(0), &train).view(),
-                &data.response.select(&train),
-                None,
-            )
+            .path(x.select(ndarray::Axis(0), &train).view(), &data.response.select(&train), None)
             .expect("a path");
         let last = path.solutions.last().expect("a solution");
         let eta = last.linear_predictor(x.select(ndarray::Axis(0), &test).view());
@@ -132,7 +128,13 @@ fn a_planted_signal_is_found_on_any_number_of_threads() {
             let performance = procedure.evaluate(&data).expect("a performance");
             let stability = procedure.stability(&data, &signature).expect("resamples");
             let permutation = procedure.permutation(&data).expect("permutations").expect("some");
-            (signature.solution, performance.measured, stability.coefficients, permutation, stability.frequency)
+            (
+                signature.solution,
+                performance.measured,
+                stability.coefficients,
+                permutation,
+                stability.frequency,
+            )
         })
     };
     let (solution, measured, draws, permutation, frequency) = run(1);

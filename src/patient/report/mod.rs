@@ -55,7 +55,11 @@ impl Report<'_> {
         let Self { case, model, assessment, .. } = self;
         let mut all = Vec::new();
         let mut of = |severity, lesion: Option<&str>, message: String| {
-            all.push(Warning { severity, lesions: lesion.map(str::to_owned).into_iter().collect(), message });
+            all.push(Warning {
+                severity,
+                lesions: lesion.map(str::to_owned).into_iter().collect(),
+                message,
+            });
         };
         let note = scores::note(model);
         if !note.is_empty() {

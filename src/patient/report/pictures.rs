@@ -205,11 +205,7 @@ pub fn body_map(case: &Case) -> BodyMap {
                 |z| up((bounds.min[2] + z) as f64 - 0.5),
             );
             let middle = |a: usize| 0.5 * (bounds.min[a] + bounds.max[a] - 1) as f64;
-            Position {
-                lesion: lesion.id.clone(),
-                path,
-                label: [across(middle(0)), up(middle(2))],
-            }
+            Position { lesion: lesion.id.clone(), path, label: [across(middle(0)), up(middle(2))] }
         })
         .collect();
     let mut lesions: Vec<Position> = lesions;

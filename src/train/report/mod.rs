@@ -93,10 +93,10 @@ fn headline(prepared: &Prepared, trained: &Trained) -> Vec<String> {
             .interval
             .map(|[low, high]| format!(" (95 % interval {low:.2} to {high:.2})"))
             .unwrap_or_default();
-        sentences.push(format!(
-            "{} {:.2}{interval} on patients that were held out.",
-            first.label, first.value
-        ).replace('-', "\u{2212}"));
+        sentences.push(
+            format!("{} {:.2}{interval} on patients that were held out.", first.label, first.value)
+                .replace('-', "\u{2212}"),
+        );
     }
     sentences.push(format!(
         "{} patients, {} lesions, {} candidate features, {} selected.",
@@ -155,10 +155,8 @@ fn warnings(prepared: &Prepared, config: &Config, trained: &Trained) -> Vec<Stri
     if let Some(first) = trained.performance.comparisons.first()
         && first.interval.is_some_and(|[low, _]| low <= 0.0)
     {
-        warnings.push(format!(
-            "The signature is not shown to be better than {} alone.",
-            first.against
-        ));
+        warnings
+            .push(format!("The signature is not shown to be better than {} alone.", first.against));
     }
     if let Some(r) = trained.performance.volume_correlation
         && r.abs() >= 0.7
@@ -207,9 +205,10 @@ fn roc(trained: &Trained, y: &[bool], score: &[f64]) -> Figure {
     Figure {
         title: "ROC curve",
         svg: plot.finish("1 − specificity", "Sensitivity", plain),
-        caption: "Out of fold. Thin: each repeat of the cross-validation; thick: mean prediction over \
+        caption:
+            "Out of fold. Thin: each repeat of the cross-validation; thick: mean prediction over \
                   repeats. The AUC is the mean over repeats."
-            .into(),
+                .into(),
     }
 }
 
@@ -246,22 +245,23 @@ fn decision(y: &[bool], eta: &[f64]) -> Figure {
     let inside = |v: f64| v > -0.1 * top;
     let all: Vec<[f64; 2]> =
         curve.iter().filter(|c| inside(c.all)).map(|c| [c.threshold, c.all]).collect();
-    let model: Vec<[f64; 2]> = curve.iter().map(|c| [c.threshold, c.model.max(-0.1 * top)]).collect();
+    let model: Vec<[f64; 2]> =
+        curve.iter().map(|c| [c.threshold, c.model.max(-0.1 * top)]).collect();
     plot.line(&all, Stroke::Second);
     plot.line(&model, Stroke::Main);
     Figure {
         title: "Decision curve",
         svg: plot.finish("Threshold probability", "Net benefit", plain),
-        caption: "Net benefit of acting where the predicted probability reaches the threshold (blue), \
+        caption:
+            "Net benefit of acting where the predicted probability reaches the threshold (blue), \
                   on all (orange), on none (dashed). Out of fold; mean prediction over repeats."
-            .into(),
+                .into(),
     }
 }
 
 fn range(values: impl Iterator<Item = f64>) -> [f64; 2] {
-    let [low, high] = values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], v| {
-        [low.min(v), high.max(v)]
-    });
+    let [low, high] =
+        values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
     let margin = 0.04 * (high - low);
     [low - margin, high + margin]
 }
@@ -333,7 +333,8 @@ fn path(trained: &Trained) -> Figure {
     Figure {
         title: "Coefficient path",
         svg: plot.finish("λ", "Coefficient (standardised)", power),
-        caption: "Blue: in the model; grey: entering at smaller penalties; orange: the chosen λ.".into(),
+        caption: "Blue: in the model; grey: entering at smaller penalties; orange: the chosen λ."
+            .into(),
     }
 }
 
@@ -398,9 +399,11 @@ fn selected(prepared: &Prepared, trained: &Trained) -> Vec<Selected> {
             stands_for: Vec::new(),
         };
         match covariate {
-            Covariate::OneHot { reference, levels, .. } => rows.extend(levels.iter().map(|l| {
-                plain(format!("Site: {} (against {reference})", l.name), l.coefficient)
-            })),
+            Covariate::OneHot { reference, levels, .. } => {
+                rows.extend(levels.iter().map(|l| {
+                    plain(format!("Site: {} (against {reference})", l.name), l.coefficient)
+                }))
+            }
             Covariate::Numeric { coefficient, .. } => {
                 rows.push(plain("Tube voltage".into(), *coefficient));
             }
