@@ -174,7 +174,19 @@ impl Settings {
     /// # Errors
     /// What is wrong and where, without a file name.
     pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text)
-            .map_err(|e| format!("not valid settings: {}", e.to_string().trim_end()))
+        toml::from_str(text).map_err(|e| format!("not valid settings: {}", toml_problem(&e, text)))
+    }
+}
+
+/// What is wrong with TOML text and in which line, on one line itself.
+pub(crate) fn toml_problem(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().lines().collect::<Vec<_>>().join(" ");
+    match error.span() {
+        Some(span) => {
+            let before = &text.as_bytes()[..span.start.min(text.len())];
+            let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+            format!("line {line}: {message}")
+        }
+        None => message,
     }
 }

@@ -74,7 +74,7 @@ fn a_missing_file() {
 #[test]
 fn a_truncated_gzip() {
     let bench = Bench::new();
-    let whole = std::fs::read(&bench.image).expect("fixture");
+    let whole = std::fs::read(common::ct_phantom().0).expect("fixture");
     let cut = bench.write("cut.nii.gz", &whole[..whole.len() / 2]);
     let line = bench.extract(&cut, &bench.mask, &[]);
     assert!(line.contains("cut.nii.gz") && line.contains("fetch"), "{line}");

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_value_outside_the_tolerance_fails() {
-        assert!(agrees(0.9994, 1.0, 0.0));
+        assert!(agrees(0.9996, 1.0, 0.0));
         assert!(!agrees(0.994, 1.0, 0.0));
         assert!(!agrees(125_257.0, 125_256.0, 0.0));
         assert!(agrees(3.63e5, 3.58e5, 5e3));

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::plan::{Plan, hex};
 use crate::row::{Column, Region};
-use crate::settings::Settings;
+use crate::settings::{Settings, toml_problem};
 
 /// The schema this version reads and writes.
 pub const SCHEMA: &str = "abscope.signature/1";
@@ -743,10 +743,10 @@ impl Model {
     /// What is wrong and where, without a file name.
     pub fn parse(text: &str) -> Result<Self, String> {
         let table: toml::Table =
-            toml::from_str(text).map_err(|e| format!("not TOML: {}", e.to_string().trim_end()))?;
+            toml::from_str(text).map_err(|e| format!("not TOML: {}", toml_problem(&e, text)))?;
         super::check::schema(&table)?;
         let model: Self = toml::from_str(text)
-            .map_err(|e| format!("not a signature: {}", e.to_string().trim_end()))?;
+            .map_err(|e| format!("not a signature: {}", toml_problem(&e, text)))?;
         model.check()?;
         Ok(model)
     }

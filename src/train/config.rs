@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::settings::toml_problem;
 use crate::signature::model::Kind;
 use crate::stats::icc::IccKind;
 
@@ -344,8 +345,8 @@ impl Config {
     /// The file cannot be read, or a key or value in it is wrong.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|e| Error::bad_data(path, e.to_string().trim_end().to_owned()))?;
+        let mut config: Self =
+            toml::from_str(&text).map_err(|e| Error::bad_data(path, toml_problem(&e, &text)))?;
         config.check().map_err(|problem| Error::bad_data(path, problem))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for file in [&mut config.features.settings, &mut config.features.repeated] {

@@ -2,12 +2,39 @@
 
 use crate::geometry::{Vec3, cross, dot, norm};
 
+/// Hulls of delineated lesions have up to some thousand corners; for the search among their faces,
+/// this many that lie farthest out in as many directions stand for all.
+const DIRECTIONS: usize = 256;
+/// Faces that the search leaves for the exact comparison.
+const FINALISTS: usize = 24;
+
 /// Edge lengths, mm, of the smallest box that has a face in common with the hull.
 ///
 /// Every face of the hull is tried as the box's base, with the smallest rectangle around the hull's
-/// projection, which shares an edge with it. A box that touches the hull with edges only can be
-/// smaller still (O'Rourke, doi:10.1007/BF00991005); on delineated lesions it is not by much.
+/// projection, which shares an edge with it. Where there are many faces, they are first compared by
+/// the corners that lie farthest out, and the best ones by all corners, so that the box always holds
+/// the hull. A box that touches the hull with edges only can be smaller still (O'Rourke,
+/// doi:10.1007/BF00991005); on delineated lesions it is not by much.
 pub(super) fn least_box(vertices: &[Vec3], faces: &[[usize; 3]]) -> Option<Vec3> {
+    let mut normals = normals(vertices, faces);
+    let volume = |edges: Vec3| edges.iter().product::<f64>();
+    if normals.len() > 4 * FINALISTS {
+        let outer = farthest_out(vertices, DIRECTIONS);
+        let mut ranked: Vec<(f64, Vec3)> = normals
+            .into_iter()
+            .filter_map(|normal| Some((volume(box_on(&outer, normal)?), normal)))
+            .collect();
+        ranked.sort_by(|a, b| a.partial_cmp(b).expect("finite"));
+        normals = ranked.into_iter().take(FINALISTS).map(|(_, normal)| normal).collect();
+    }
+    normals
+        .into_iter()
+        .filter_map(|normal| box_on(vertices, normal))
+        .min_by(|a, b| volume(*a).total_cmp(&volume(*b)))
+}
+
+/// The unit normals of the faces, opposite and equal ones once.
+fn normals(vertices: &[Vec3], faces: &[[usize; 3]]) -> Vec<Vec3> {
     let mut normals: Vec<Vec3> = faces
         .iter()
         .map(|&[a, b, c]| {
@@ -22,10 +49,26 @@ pub(super) fn least_box(vertices: &[Vec3], faces: &[[usize; 3]]) -> Option<Vec3>
         .collect();
     normals.sort_by(|a, b| a.partial_cmp(b).expect("finite"));
     normals.dedup();
-    normals.into_iter().filter_map(|normal| box_on(vertices, normal)).min_by(|a, b| {
-        let volume = |e: &Vec3| e[0] * e[1] * e[2];
-        volume(a).total_cmp(&volume(b))
-    })
+    normals
+}
+
+/// The vertices that lie farthest out in evenly spread directions (a Fibonacci lattice on the
+/// sphere).
+pub(super) fn farthest_out(vertices: &[Vec3], directions: usize) -> Vec<Vec3> {
+    let golden = std::f64::consts::PI * (3.0 - 5f64.sqrt());
+    let mut chosen: Vec<usize> = (0..directions)
+        .filter_map(|i| {
+            let z = 1.0 - (2 * i + 1) as f64 / directions as f64;
+            let r = (1.0 - z * z).sqrt();
+            let (sin, cos) = (golden * i as f64).sin_cos();
+            let direction = [r * cos, r * sin, z];
+            let along = |v: usize| dot(vertices[v], direction);
+            (0..vertices.len()).max_by(|&a, &b| along(a).total_cmp(&along(b)))
+        })
+        .collect();
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen.into_iter().map(|v| vertices[v]).collect()
 }
 
 fn box_on(vertices: &[Vec3], normal: Vec3) -> Option<Vec3> {

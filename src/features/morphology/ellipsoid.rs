@@ -2,6 +2,7 @@
 
 use nalgebra::{Matrix3, Matrix4, SymmetricEigen, Vector3, Vector4};
 
+use super::boxes::farthest_out;
 use crate::geometry::Vec3;
 
 /// Degrees of the Legendre series of an ellipsoid's area, as the IBSI manual (3.1, RDD2) has it.
@@ -9,13 +10,20 @@ const DEGREES: usize = 20;
 /// How far the squared radius of the farthest point may exceed 1: the volume is then within 0.1 %.
 const TOLERANCE: f64 = 1e-4;
 const MAX_STEPS: usize = 100_000;
+/// Points that the search starts from, at most.
+const DIRECTIONS: usize = 128;
 
 /// Volume of an ellipsoid of these semi-axes, mm³.
 pub(super) fn volume([a, b, c]: Vec3) -> f64 {
     4.0 / 3.0 * std::f64::consts::PI * a * b * c
 }
 
-/// Area of an ellipsoid of semi-axes a >= b >= c > 0, mm².
+/// Area of an ellipsoid of semi-axes a >= b >= c > 0, mm², by the series of the IBSI manual (3.1,
+/// RDD2), which the reference values follow.
+///
+/// For a flattened ellipsoid the manual's series gives up to some percent more than the surface
+/// integral: its eccentricities are both taken against the longest axis. The standard's values are
+/// what other engines are compared with, so it is kept.
 pub(super) fn area([a, b, c]: Vec3) -> f64 {
     let alpha_squared = 1.0 - (b * b) / (a * a);
     let beta_squared = 1.0 - (c * c) / (a * a);
@@ -39,20 +47,39 @@ pub(super) fn area([a, b, c]: Vec3) -> f64 {
 /// algorithm with the away steps of Todd and Yıldırım, doi:10.1016/j.dam.2007.02.013).
 ///
 /// `None` where the points lie in one plane.
+///
+/// The points that lie farthest out come first; those that their ellipsoid leaves outside join them
+/// until none is left.
 pub(super) fn least_enclosing(points: &[Vec3]) -> Option<Vec3> {
-    let n = points.len();
-    if n < 4 {
+    if points.len() < 4 {
         return None;
     }
     // Scaled to about one, so that the arithmetic does not depend on units.
     let scale = points.iter().flatten().fold(0.0f64, |m, v| m.max(v.abs())).max(1e-300);
-    let lifted: Vec<Vector4<f64>> =
-        points.iter().map(|p| Vector3::from(p.map(|v| v / scale)).push(1.0)).collect();
+    let lift = |p: &Vec3| Vector3::from(p.map(|v| v / scale)).push(1.0);
+    let mut chosen: Vec<Vector4<f64>> = farthest_out(points, DIRECTIONS).iter().map(lift).collect();
+    let all: Vec<Vector4<f64>> = points.iter().map(lift).collect();
+    loop {
+        let (inverse, axes) = around(&chosen)?;
+        let outside = |q: &&Vector4<f64>| q.dot(&(inverse * **q)) > 4.0 * (1.0 + 2.0 * TOLERANCE);
+        let before = chosen.len();
+        chosen.extend(all.iter().filter(outside));
+        if chosen.len() == before {
+            return (axes[2] > 0.0).then(|| axes.map(|a| a * scale));
+        }
+    }
+}
+
+/// The inverse moment of the least ellipsoid around some points, and its semi-axes.
+fn around(lifted: &[Vector4<f64>]) -> Option<(Matrix4<f64>, Vec3)> {
+    let n = lifted.len();
     let mut weights = vec![1.0 / n as f64; n];
+    let mut found = None;
     for _ in 0..MAX_STEPS {
         let moment: Matrix4<f64> =
             lifted.iter().zip(&weights).map(|(q, &w)| q * q.transpose() * w).sum();
         let inverse = moment.try_inverse()?;
+        found = Some(inverse);
         let distances: Vec<f64> = lifted.iter().map(|q| q.dot(&(inverse * q))).collect();
         let farthest = argmax((0..n).map(|i| distances[i]));
         let nearest = argmax(
@@ -87,7 +114,7 @@ pub(super) fn least_enclosing(points: &[Vec3]) -> Option<Vec3> {
     let mut axes: Vec<f64> =
         SymmetricEigen::new(spread).eigenvalues.iter().map(|l| (3.0 * l.max(0.0)).sqrt()).collect();
     axes.sort_by(|a, b| b.total_cmp(a));
-    (axes[2] > 0.0).then(|| [0, 1, 2].map(|i| axes[i] * scale))
+    Some((found?, [axes[0], axes[1], axes[2]]))
 }
 
 fn argmax(values: impl Iterator<Item = f64>) -> usize {
@@ -101,15 +128,10 @@ fn argmax(values: impl Iterator<Item = f64>) -> usize {
 mod tests {
     use super::*;
 
-    /// Oracle: closed forms of a sphere and of an oblate spheroid.
+    /// Oracle: closed form. Other shapes have the IBSI reference values of `morph_area_dens_aee`.
     #[test]
-    fn areas_of_sphere_and_spheroid() {
-        let pi = std::f64::consts::PI;
-        assert!((area([3.0; 3]) - 36.0 * pi).abs() < 1e-9);
-        let (a, c) = (2.0f64, 1.5f64);
-        let e = (1.0 - c * c / (a * a)).sqrt();
-        let exact = 2.0 * pi * a * a * (1.0 + (1.0 - e * e) / e * e.atanh());
-        assert!((area([a, a, c]) / exact - 1.0).abs() < 1e-6, "{} {exact}", area([a, a, c]));
+    fn the_area_of_a_sphere() {
+        assert!((area([3.0; 3]) - 36.0 * std::f64::consts::PI).abs() < 1e-9);
     }
 
     /// Oracle: the least ellipsoid around a box has semi-axes of sqrt(3) times its half edges.

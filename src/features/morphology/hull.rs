@@ -22,6 +22,7 @@ struct Face {
 
 /// The hull, or `None` where the points lie in one plane.
 pub(super) fn hull(points: &[Point]) -> Option<Hull> {
+    let points = &corners_of_planes(points.to_vec());
     let first = first_tetrahedron(points)?;
     let mut faces: Vec<Face> = Vec::new();
     let [a, b, c, d] = first;
@@ -71,6 +72,39 @@ pub(super) fn hull(points: &[Point]) -> Option<Hull> {
         pending.extend(start..faces.len());
     }
     Some(collect(points, &faces))
+}
+
+/// The points that are corners of the convex hull of their own plane of equal x: no other point can
+/// be a corner of the whole hull, and there are far fewer.
+fn corners_of_planes(mut points: Vec<Point>) -> Vec<Point> {
+    points.sort_unstable();
+    points.dedup();
+    points.chunk_by(|a, b| a[0] == b[0]).flat_map(corners_of_plane).collect()
+}
+
+/// Corners in a plane of points sorted by (y, z), by Andrew's monotone chain.
+fn corners_of_plane(points: &[Point]) -> Vec<Point> {
+    if points.len() < 3 {
+        return points.to_vec();
+    }
+    let turn = |a: Point, b: Point, c: Point| {
+        let to = |p: Point, i: usize| i64::from(p[i]) - i64::from(a[i]);
+        to(b, 1) * to(c, 2) - to(b, 2) * to(c, 1)
+    };
+    let chain = |points: &mut dyn Iterator<Item = Point>| {
+        let mut chain: Vec<Point> = Vec::new();
+        for p in points {
+            while chain.len() > 1 && turn(chain[chain.len() - 2], chain[chain.len() - 1], p) <= 0 {
+                chain.pop();
+            }
+            chain.push(p);
+        }
+        chain.pop();
+        chain
+    };
+    let mut corners = chain(&mut points.iter().copied());
+    corners.extend(chain(&mut points.iter().rev().copied()));
+    corners
 }
 
 /// Six times the signed volume of the tetrahedron of three corners and a point: above 0 outside.

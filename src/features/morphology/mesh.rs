@@ -36,6 +36,9 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
     // Moment of the cubes' places, for the volume: sum over cubes of the corner's coordinates.
     let mut places = vec![[0i64; 3]; 256];
     let mut outermost = Vec::new();
+    // First and last cube of each kind in a row, and the row.
+    let mut ends = [((-2, -2), 0, 0); 256];
+    let mut occurring = Vec::new();
     let outside = vec![false; nx];
     let row = |z: isize, y: isize| -> &[bool] {
         if z < 0 || y < 0 || z as usize >= nz || y as usize >= ny {
@@ -53,7 +56,7 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
             let column = |x: usize| -> u8 {
                 rows.iter().enumerate().fold(0, |c, (i, r)| c | u8::from(r[x]) << (2 * i))
             };
-            let mut ends: [Option<(isize, isize)>; 256] = [None; 256];
+            occurring.clear();
             let mut left = 0u8;
             for x in -1..nx as isize {
                 let right = if x + 1 < nx as isize { column((x + 1) as usize) } else { 0 };
@@ -68,17 +71,22 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
                     *sum += at as i64;
                 }
                 let end = &mut ends[usize::from(kind)];
-                *end = Some(end.map_or((x, x), |(first, _)| (first, x)));
+                if end.0 != (y, z) {
+                    *end = ((y, z), x, x);
+                    occurring.push(kind);
+                }
+                end.2 = x;
             }
-            for (kind, end) in ends.iter().enumerate() {
-                if let Some((first, last)) = *end {
-                    for x in [first, last] {
-                        let corner = [x, y, z].map(|i| 2 * i as i32);
-                        let vertices = CUBES[kind].iter().flatten();
-                        outermost.extend(vertices.map(|&v| {
+            for &kind in &occurring {
+                let (_, first, last) = ends[usize::from(kind)];
+                for x in [first, last] {
+                    let corner = [x, y, z].map(|i| 2 * i as i32);
+                    let vertices = CUBES[usize::from(kind)].iter().flatten();
+                    outermost.extend(
+                        vertices.map(|&v| {
                             std::array::from_fn(|a| corner[a] + i32::from(VERTICES[v][a]))
-                        }));
-                    }
+                        }),
+                    );
                 }
             }
         }

@@ -294,14 +294,26 @@ fn mean_intensity(roi: &Roi) -> Value {
 
 /// The largest distance between two corners of the hull: none of the mesh's vertices are farther.
 fn diameter(vertices: &[Vec3]) -> f64 {
-    let mut squared = 0.0f64;
-    for (i, a) in vertices.iter().enumerate() {
-        for b in &vertices[i + 1..] {
-            let d: Vec3 = std::array::from_fn(|k| a[k] - b[k]);
-            squared = squared.max(dot(d, d));
+    let n = vertices.len() as f64;
+    let middle: Vec3 = std::array::from_fn(|a| vertices.iter().map(|v| v[a]).sum::<f64>() / n);
+    let to = |a: &Vec3, b: &Vec3| -> f64 { norm(std::array::from_fn(|k| a[k] - b[k])) };
+    // From the outermost inwards: two corners are no farther apart than their distances from the
+    // middle together, so that most pairs need not be looked at.
+    let mut outermost: Vec<(f64, Vec3)> = vertices.iter().map(|v| (to(v, &middle), *v)).collect();
+    outermost.sort_by(|a, b| b.partial_cmp(a).expect("finite"));
+    let mut longest = 0.0f64;
+    for (i, (radius, a)) in outermost.iter().enumerate() {
+        if 2.0 * radius <= longest {
+            break;
+        }
+        for (other, b) in &outermost[i + 1..] {
+            if radius + other <= longest {
+                break;
+            }
+            longest = longest.max(to(a, b));
         }
     }
-    squared.sqrt()
+    longest
 }
 
 fn extent(vertices: &[Vec3]) -> Vec3 {
