@@ -64,10 +64,8 @@ fn blurred(values: &Array3<f64>) -> Array3<f64> {
     for axis in 0..3 {
         let before = result.clone();
         let n = before.shape()[axis];
-        for (mut line, from) in result
-            .lanes_mut(ndarray::Axis(axis))
-            .into_iter()
-            .zip(before.lanes(ndarray::Axis(axis)))
+        for (mut line, from) in
+            result.lanes_mut(ndarray::Axis(axis)).into_iter().zip(before.lanes(ndarray::Axis(axis)))
         {
             for k in 0..n {
                 line[k] = (0..5).map(|step| from[(k + n + step - 2) % n]).sum::<f64>() / 5.0;

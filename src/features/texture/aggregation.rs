@@ -86,8 +86,7 @@ impl Directional<'_> {
             wanted.iter().any(|w| w.aggregations.iter().any(|a| list.contains(a)))
         };
         let flat = offsets.iter().filter(|offset| offset[2] == 0).count();
-        let offsets =
-            if asked(&[Average3D, Merged3D]) { offsets } else { &offsets[..flat] };
+        let offsets = if asked(&[Average3D, Merged3D]) { offsets } else { &offsets[..flat] };
         let by_slice = asked(&[Average2D, SliceMerged2D]);
         let merge_slices = asked(&[SliceMerged2D]);
         let weighting = self.parameters.distance_weighting;
@@ -116,12 +115,10 @@ impl Directional<'_> {
         };
 
         let voxels = self.grid.voxels as f64;
-        let merged_flat =
-            || Merged::new(&totals[..flat], &weights[..flat], voxels);
+        let merged_flat = || Merged::new(&totals[..flat], &weights[..flat], voxels);
         let merged_all = || Merged::new(&totals, &weights, voxels);
-        let of_merged = |family, merged: Merged| {
-            self.features(family, &merged.counts, merged.voxels)
-        };
+        let of_merged =
+            |family, merged: Merged| self.features(family, &merged.counts, merged.voxels);
         let averaged = |family, totals: &[Counts]| {
             let mut mean = Mean::default();
             for direction in totals {

@@ -120,8 +120,11 @@ fn bordered(levels: &Levels, size: [usize; 3], border: usize) -> Vec<u16> {
     let [nx, ny, nz] = size;
     let mut cube = Array3::zeros((nz + 2 * border, ny + 2 * border, nx + 2 * border));
     let (p, b) = (levels.pad, border);
-    cube.slice_mut(s![b..b + nz, b..b + ny, b..b + nx])
-        .assign(&levels.levels.slice(s![p..p + nz, p..p + ny, p..p + nx]));
+    cube.slice_mut(s![b..b + nz, b..b + ny, b..b + nx]).assign(&levels.levels.slice(s![
+        p..p + nz,
+        p..p + ny,
+        p..p + nx
+    ]));
     cube.into_raw_vec_and_offset().0
 }
 

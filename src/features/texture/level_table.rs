@@ -25,16 +25,8 @@ pub(super) fn features(entries: &[Entry], grey: &[u16], voxels: f64) -> [Value; 
         let p = entry.count / total;
         let (i, j) = (level(entry), f64::from(entry.second));
         let (low, high, small, large) = (p / (i * i), p * i * i, 1.0 / (j * j), j * j);
-        let terms = [
-            p * small,
-            p * large,
-            low,
-            high,
-            low * small,
-            high * small,
-            low * large,
-            high * large,
-        ];
+        let terms =
+            [p * small, p * large, low, high, low * small, high * small, low * large, high * large];
         for (sum, term) in emphasis.iter_mut().zip(terms) {
             *sum += term;
         }

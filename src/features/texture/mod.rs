@@ -88,7 +88,16 @@ pub fn compute_all(
     let ((directional, zones), (tones, dependences)) = rayon::join(
         || {
             rayon::join(
-                || Directional { grid: &grid, parameters, spacing: levels.spacing, glcm: &glcm, glrlm: &glrlm }.compute(),
+                || {
+                    Directional {
+                        grid: &grid,
+                        parameters,
+                        spacing: levels.spacing,
+                        glcm: &glcm,
+                        glrlm: &glrlm,
+                    }
+                    .compute()
+                },
                 || zones::compute(&grid, levels, &glszm, &gldzm),
             )
         },

@@ -66,16 +66,16 @@ impl Counts {
         };
         let rows: Vec<&[f64]> = cells.chunks_exact(stride).collect();
         let mut entries = Vec::new();
-        for i in 1..base.min(rows.len()) {
-            let in_runs: f64 =
-                rows[i][base..].iter().enumerate().map(|(k, &runs)| k as f64 * runs).sum();
-            let diagonal = 2.0 * (rows[i][i] + in_runs);
-            let upper = (i + 1..base).map(|j| (j, rows[i][j] + rows[j][i]));
-            entries.extend(
-                std::iter::once((i, diagonal)).chain(upper).filter(|&(_, count)| count > 0.0).map(
-                    |(j, count)| Entry { rank: i as u32, second: j as u32, count },
-                ),
-            );
+        for (i, row) in rows.iter().enumerate().skip(1) {
+            let in_runs: f64 = row[base..].iter().enumerate().map(|(k, &n)| k as f64 * n).sum();
+            let diagonal = (i, 2.0 * (row[i] + in_runs));
+            let upper = (i + 1..base).map(|j| (j, row[j] + rows[j][i]));
+            let counted = std::iter::once(diagonal).chain(upper).filter(|&(_, count)| count > 0.0);
+            entries.extend(counted.map(|(j, count)| Entry {
+                rank: i as u32,
+                second: j as u32,
+                count,
+            }));
         }
         entries
     }
@@ -270,8 +270,7 @@ impl Tables {
         let slice = grid.size[0] * grid.size[1];
         self.pending += slice;
         if by_slice {
-            let of_slice: Vec<Counts> =
-                (0..self.in_plane).map(|d| self.empty(d)).collect();
+            let of_slice: Vec<Counts> = (0..self.in_plane).map(|d| self.empty(d)).collect();
             each_slice(z, &of_slice);
             for (total, counts) in self.totals.iter_mut().zip(&of_slice) {
                 total.add(counts, 1.0);
@@ -377,8 +376,7 @@ impl Codes {
         self.in_plane.swap(0, 1);
         for (direction, offset) in NEAREST.iter().enumerate().take(self.n_directions) {
             let back = offset[2].unsigned_abs() * slice;
-            let there = (at - back)
-                .wrapping_add_signed(offset[1] * row as isize + offset[0]);
+            let there = (at - back).wrapping_add_signed(offset[1] * row as isize + offset[0]);
             let earlier = &ranks[there..][..n];
             let to = self.start(direction, y) + 1 + x[0];
             if direction == 0 {
@@ -411,7 +409,13 @@ fn along_row(here: &[u16], first_earlier: u16, codes: &mut [u16], shape: TableSh
 }
 
 /// Codes where the earlier voxels are another row.
-fn across_rows(here: &[u16], earlier: &[u16], before: &[u16], codes: &mut [u16], shape: TableShape) {
+fn across_rows(
+    here: &[u16],
+    earlier: &[u16],
+    before: &[u16],
+    codes: &mut [u16],
+    shape: TableShape,
+) {
     let (base, last) = (shape.base as u16, shape.stride as u16 - 1);
     let n = here.len();
     let (earlier, before, codes) = (&earlier[..n], &before[..n], &mut codes[..n]);

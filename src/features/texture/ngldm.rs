@@ -54,11 +54,7 @@ fn features(counts: &Tally, grid: &Grid, voxels: usize) -> Vec<Value> {
 
 /// Entries of the slices merged and of the volume.
 #[cfg(test)]
-pub(super) fn matrices(
-    grid: &Grid,
-    radius: usize,
-    alpha: u16,
-) -> [Vec<super::entries::Entry>; 2] {
+pub(super) fn matrices(grid: &Grid, radius: usize, alpha: u16) -> [Vec<super::entries::Entry>; 2] {
     dependences::<u16>(grid, radius, alpha, [true, true], |_, _| ()).map(|t| t.entries())
 }
 

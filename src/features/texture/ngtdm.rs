@@ -229,9 +229,8 @@ impl<P: Packed> Scratch<P> {
         let [nx, ny, _] = grid.size;
         let width = nx + 2 * radius;
         for (y, row) in self.packed.chunks_exact_mut(width).enumerate() {
-            let from = grid.at(0, 0, z) + y * grid.row_length()
-                - radius * grid.row_length()
-                - radius;
+            let from =
+                grid.at(0, 0, z) + y * grid.row_length() - radius * grid.row_length() - radius;
             for (to, &level) in row.iter_mut().zip(&grid.levels[from..][..width]) {
                 *to = P::pack(level);
             }

@@ -151,11 +151,7 @@ mod by_definition {
             }
         }
         rows.into_iter()
-            .map(|(level, (count, difference))| Tone {
-                level: f64::from(level),
-                count,
-                difference,
-            })
+            .map(|(level, (count, difference))| Tone { level: f64::from(level), count, difference })
             .collect()
     }
 
@@ -208,9 +204,11 @@ mod by_definition {
 fn regions(most_levels: u16) -> impl Strategy<Value = Array3<u16>> {
     (1..9usize, 1..9usize, 1..9usize, 1..=most_levels, 0..4u8).prop_flat_map(
         |(nx, ny, nz, levels, holes)| {
-            let voxel = (0..10u8, 1..=levels).prop_map(move |(hole, level)| {
-                if hole < holes { 0 } else { level }
-            });
+            let voxel = (0..10u8, 1..=levels).prop_map(
+                move |(hole, level)| {
+                    if hole < holes { 0 } else { level }
+                },
+            );
             proptest::collection::vec(voxel, nx * ny * nz).prop_map(move |voxels| {
                 Array3::from_shape_vec((nz, ny, nx), voxels).expect("as many as the shape says")
             })
@@ -375,8 +373,7 @@ proptest! {
 
 /// The digital phantom's grey levels (IBSI manual, 5.1), as printed there: slices from z = 0.
 fn digital_phantom() -> Array3<u16> {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ibsi/ibsi_1_digital_phantom");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ibsi/ibsi_1_digital_phantom");
     let case = crate::ingest::load(
         &folder.join("image.nii.gz"),
         &folder.join("mask.nii.gz"),
@@ -417,9 +414,8 @@ fn printed(family: &str, aggregation: &str) -> Vec<Vec<(u16, String, u64)>> {
 
 fn as_printed(matrices: Vec<Matrix>) -> Vec<Vec<(u16, String, u64)>> {
     let table = |matrix: Matrix| {
-        let row = |((level, second), count): ((u16, u32), f64)| {
-            (level, second.to_string(), count as u64)
-        };
+        let row =
+            |((level, second), count): ((u16, u32), f64)| (level, second.to_string(), count as u64);
         let mut rows: Vec<_> = matrix.into_iter().map(row).collect();
         rows.sort();
         rows
@@ -431,7 +427,8 @@ fn as_printed(matrices: Vec<Matrix>) -> Vec<Vec<(u16, String, u64)>> {
 
 /// Both triangles.
 fn mirrored(matrix: Matrix) -> Matrix {
-    let mirror = |((i, j), count): ((u16, u32), f64)| [((i, j), count), ((j as u16, i.into()), count)];
+    let mirror =
+        |((i, j), count): ((u16, u32), f64)| [((i, j), count), ((j as u16, i.into()), count)];
     matrix.into_iter().flat_map(mirror).collect()
 }
 
@@ -452,14 +449,15 @@ fn co_occurrence_and_run_length_matrices_are_those_ibsi_prints() {
         flat_merged.push(merged(counts));
     });
     let volume_merged = vec![merged(&volume)];
-    for (name, counts) in [
-        ("2D", flat),
-        ("2D, merged", flat_merged),
-        ("3D", volume),
-        ("3D, merged", volume_merged),
-    ] {
+    for (name, counts) in
+        [("2D", flat), ("2D, merged", flat_merged), ("3D", volume), ("3D, merged", volume_merged)]
+    {
         assert_eq!(as_printed(counts.iter().map(glcm).collect()), printed("glcm", name), "{name}");
-        assert_eq!(as_printed(counts.iter().map(glrlm).collect()), printed("glrlm", name), "{name}");
+        assert_eq!(
+            as_printed(counts.iter().map(glrlm).collect()),
+            printed("glrlm", name),
+            "{name}"
+        );
     }
 }
 
@@ -469,9 +467,8 @@ fn zone_and_dependence_matrices_are_those_ibsi_prints() {
     let levels = levels_of(&array, 1);
     let grid = Grid::new(&levels, 1);
     let slices = || (0..array.dim().0).map(|z| (z..z + 1, slice(&array, z)));
-    let zones = |range, volume| {
-        zones::matrices(&grid, &levels, range, volume).map(|e| matrix(&e, &grid))
-    };
+    let zones =
+        |range, volume| zones::matrices(&grid, &levels, range, volume).map(|e| matrix(&e, &grid));
     let volume = zones(0..grid.size[2], true);
     let flat: Vec<[Matrix; 2]> = slices().map(|(range, _)| zones(range, false)).collect();
     for (k, family) in ["glszm", "gldzm"].into_iter().enumerate() {
