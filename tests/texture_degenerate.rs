@@ -181,7 +181,7 @@ fn a_flat_region_has_one_level_one_zone_and_no_correlation() {
 }
 
 #[test]
-fn a_plane_across_slices_has_runs_of_three_kinds() {
+fn a_column_across_slices_has_pairs_in_one_direction() {
     // Three voxels along z: each slice holds one voxel, so 2D pairs do not exist; 3D pairs do, in
     // one direction of thirteen, and the other directions take no part in the average.
     let column = Array3::from_shape_vec((3, 1, 1), vec![1, 1, 2]).expect("a column");

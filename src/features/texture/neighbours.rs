@@ -66,17 +66,16 @@ impl Counts {
         };
         let rows: Vec<&[f64]> = cells.chunks_exact(stride).collect();
         let mut entries = Vec::new();
-        for i in 1..base.min(rows.len()) {
-            let in_runs: f64 =
-                rows[i][base..].iter().enumerate().map(|(k, &runs)| k as f64 * runs).sum();
-            let diagonal = 2.0 * (rows[i][i] + in_runs);
-            let upper = (i + 1..base).map(|j| (j, rows[i][j] + rows[j][i]));
-            entries.extend(
-                std::iter::once((i, diagonal))
-                    .chain(upper)
-                    .filter(|&(_, count)| count > 0.0)
-                    .map(|(j, count)| Entry { rank: i as u32, second: j as u32, count }),
-            );
+        for (i, row) in rows.iter().enumerate().skip(1) {
+            let in_runs: f64 = row[base..].iter().enumerate().map(|(k, &n)| k as f64 * n).sum();
+            let diagonal = (i, 2.0 * (row[i] + in_runs));
+            let upper = (i + 1..base).map(|j| (j, row[j] + rows[j][i]));
+            let counted = std::iter::once(diagonal).chain(upper).filter(|&(_, count)| count > 0.0);
+            entries.extend(counted.map(|(j, count)| Entry {
+                rank: i as u32,
+                second: j as u32,
+                count,
+            }));
         }
         entries
     }
@@ -149,11 +148,12 @@ pub(super) fn pairs(
     let mut tables = Tables::new(shape, offsets.len());
     tables.in_plane = offsets.iter().filter(|offset| offset[2] == 0).count();
     for z in (0..grid.size[2]).filter(|&z| grid.slice_voxels[z] > 0) {
-        for (table, &offset) in tables.counts.iter_mut().zip(offsets) {
+        for (direction, &offset) in offsets.iter().enumerate() {
             for y in 0..grid.size[1] {
                 let Some((here, there)) = overlapping_rows(grid, offset, y, z) else { continue };
                 for (&a, &b) in here.iter().zip(there) {
-                    table[usize::from(a) * shape.stride + usize::from(b)] += 1;
+                    let cell = usize::from(a) * shape.stride + usize::from(b);
+                    tables.counts[cell * offsets.len() + direction] += 1;
                 }
             }
         }
@@ -222,8 +222,11 @@ impl TableShape {
 /// Integer tables of all directions, emptied into totals when a slice is asked for or they are full.
 struct Tables {
     shape: TableShape,
+    n_directions: usize,
     in_plane: usize,
-    counts: Vec<Vec<u32>>,
+    /// For each cell the counts of all directions, side by side: neighbouring voxels are alike, so
+    /// the directions of a voxel mostly meet in the same few cells.
+    counts: Vec<u32>,
     /// Voxels counted since the tables were last emptied: no cell can exceed it.
     pending: usize,
     totals: Vec<Counts>,
@@ -238,25 +241,25 @@ impl Tables {
         };
         Self {
             shape,
+            n_directions,
             in_plane: n_directions.min(4),
-            counts: vec![vec![0; shape.cells()]; n_directions],
+            counts: vec![0; shape.cells() * n_directions],
             pending: 0,
             totals: vec![Counts { storage: zero }; n_directions],
         }
     }
 
-    /// Counts a row of voxels by rank and code. Consecutive counts go to different tables, so that
-    /// none waits for the one before to be stored.
+    /// Counts a row of voxels by rank and code. Every direction has its own place, so that no count
+    /// waits for the one before to be stored.
     fn count<const N: usize>(&mut self, here: &[u16], codes: &Codes, start: usize, y: usize) {
         let stride = self.shape.stride;
         let codes: [&[u16]; N] =
             std::array::from_fn(|d| &codes.current(d, y)[start..][..here.len()]);
-        let Ok(tables) = <&mut [Vec<u32>; N]>::try_from(&mut self.counts[..]) else { return };
-        let mut tables = tables.each_mut().map(Vec::as_mut_slice);
+        let (cells, _) = self.counts.as_chunks_mut::<N>();
         for (x, &rank) in here.iter().enumerate() {
             let row = usize::from(rank) * stride;
-            for (table, code) in tables.iter_mut().zip(&codes) {
-                table[row + usize::from(code[x])] += 1;
+            for (direction, code) in codes.iter().enumerate() {
+                cells[row + usize::from(code[x])][direction] += 1;
             }
         }
     }
@@ -285,8 +288,8 @@ impl Tables {
     /// Takes a direction's counts out of its table.
     fn empty(&mut self, direction: usize) -> Counts {
         let TableShape { base, stride, .. } = self.shape;
-        let mut cells: Vec<f64> = self.counts[direction].iter().map(|&n| f64::from(n)).collect();
-        self.counts[direction].fill(0);
+        let counts = self.counts.iter_mut().skip(direction).step_by(self.n_directions);
+        let mut cells: Vec<f64> = counts.map(|n| f64::from(std::mem::take(n))).collect();
         if stride > base {
             for row in cells.chunks_exact_mut(stride) {
                 lengths_from_positions(row, base);
@@ -296,7 +299,7 @@ impl Tables {
     }
 
     fn empty_all(&mut self) {
-        for direction in 0..self.counts.len() {
+        for direction in 0..self.n_directions {
             let counts = self.empty(direction);
             self.totals[direction].add(&counts, 1.0);
         }

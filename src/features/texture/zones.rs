@@ -226,8 +226,9 @@ fn find(grid: &Grid, slices: std::ops::Range<usize>, borders: &Borders) -> Zones
             links(grid, [start, end], y, z, z > first, &mut linked);
             let here = &grid.ranks()[grid.at(start, y, z)..][..end - start];
             let distances = borders.row(grid, y, z).map_or(&[][..], |row| &row[start..end]);
-            let mut place = (y + 1) * width + 1 + start;
+            let row_start = (y + 1) * width + 1 + start;
             for (x, (&rank, &links)) in here.iter().zip(&linked).enumerate() {
+                let place = row_start + x;
                 if rank != 0 {
                     let label = if links == 0 {
                         labels.push(Label {
@@ -258,7 +259,6 @@ fn find(grid: &Grid, slices: std::ops::Range<usize>, borders: &Borders) -> Zones
                         zone.distance = zone.distance.min(distance);
                     }
                 }
-                place += 1;
             }
         }
     }
