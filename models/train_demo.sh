@@ -1,0 +1,12 @@
+#!/bin/sh
+# Trains the demonstration signature again: models/demo-simulated-infiltration.toml, byte for byte.
+# Takes a few minutes. With an argument the model is written there instead.
+set -eu
+cd "$(dirname "$0")/.."
+output=${1:-models/demo-simulated-infiltration.toml}
+folder=$(mktemp -d)
+trap 'rm -r "$folder"' EXIT
+cargo run --release --example simulate_cohort -- "$folder"
+cp examples/simulate_cohort.toml "$folder/train.toml"
+cargo run --release -- train "$folder/features.csv" "$folder/outcomes.csv" \
+    --config "$folder/train.toml" --output "$output"
