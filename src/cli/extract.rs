@@ -1,10 +1,12 @@
 //! `abscope extract`: features of one case to a table.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use abscope::export::{csv, json, output::OutputFile};
+use abscope::export::{csv, diagnostics, json, output::OutputFile};
+use abscope::ingest::Case;
+use abscope::plan::Plan;
 use anyhow::{Context, bail};
 
 use super::case::{self, CaseArgs};
@@ -22,12 +24,18 @@ pub(crate) struct Args {
     /// The table to write; its ending chooses the format: .csv or .json.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+
+    /// Also write the IBSI's checks of each processing step (voxel counts, mean, minimum, maximum)
+    /// of every lesion to this table, .csv or .json. Resamples the whole image, which takes a while.
+    #[arg(long, value_name = "FILE")]
+    diagnostics: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let format = Format::of(&args.output)?;
     let plan = case::plan(args.settings.as_ref())?;
     let mut output = OutputFile::create(&args.output)?;
+    let checks = args.diagnostics.as_deref().map(ChecksFile::create).transpose()?;
     let case = args.case.load()?;
     for warning in &case.warnings {
         eprintln!("warning: {warning}");
@@ -41,7 +49,35 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     output.finish()?;
+    if let Some(file) = checks {
+        file.write(&case, &plan)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The table of `--diagnostics`.
+struct ChecksFile {
+    format: Format,
+    output: OutputFile,
+}
+
+impl ChecksFile {
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        Ok(Self { format: Format::of(path)?, output: OutputFile::create(path)? })
+    }
+
+    fn write(mut self, case: &Case, plan: &Plan) -> anyhow::Result<()> {
+        match self.format {
+            Format::Csv => diagnostics::write_csv(case, plan, &mut self.output)
+                .context("cannot write the checks")?,
+            Format::Json => {
+                let document = diagnostics::document(case, plan);
+                serde_json::to_writer_pretty(&mut self.output, &document)?;
+                self.output.write_all(b"\n")?;
+            }
+        }
+        Ok(self.output.finish()?)
+    }
 }
 
 enum Format {
@@ -50,7 +86,7 @@ enum Format {
 }
 
 impl Format {
-    fn of(path: &std::path::Path) -> anyhow::Result<Self> {
+    fn of(path: &Path) -> anyhow::Result<Self> {
         match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Ok(Self::Csv),
             Some("json") => Ok(Self::Json),

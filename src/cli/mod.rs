@@ -9,11 +9,13 @@ use clap::{Parser, Subcommand};
 mod batch;
 mod case;
 mod extract;
+mod features;
 mod filter;
 mod merge;
 mod model;
 mod report;
 mod score;
+mod selftest;
 mod settings;
 mod train;
 
@@ -45,7 +47,9 @@ enum Command {
     Model(model::Args),
     Batch(batch::Args),
     Merge(merge::Args),
+    Features(features::Args),
     Settings(settings::Args),
+    Selftest(selftest::Args),
     Train(train::Args),
 }
 
@@ -74,7 +78,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Filter(args) => filter::run(args),
         Command::Batch(args) => batch::run(args),
         Command::Merge(args) => merge::run(args),
+        Command::Features(args) => features::run(args),
         Command::Settings(args) => settings::run(args),
+        Command::Selftest(args) => selftest::run(args),
         Command::Train(args) => train::run(args),
     }
 }

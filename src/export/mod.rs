@@ -1,6 +1,7 @@
 //! Results as files, one module per format.
 
 pub mod csv;
+pub mod diagnostics;
 pub mod json;
 pub mod jsonl;
 pub mod nifti;

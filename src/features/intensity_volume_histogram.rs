@@ -7,37 +7,46 @@ use super::parameters::IvhDiscretisation;
 use super::value::{FeatureValues, Missing, finite};
 use crate::preprocess::roi::Roi;
 
-const IDS: [&str; 6] =
-    ["ivh_v10", "ivh_v90", "ivh_i10", "ivh_i90", "ivh_diff_v10_v90", "ivh_diff_i10_i90"];
+const IDS: [&str; 7] =
+    ["ivh_v10", "ivh_v90", "ivh_i10", "ivh_i90", "ivh_diff_v10_v90", "ivh_diff_i10_i90", "ivh_auc"];
+
+/// Place of the area under the curve among [`IDS`].
+const AUC: usize = 6;
 
 /// More levels than this are no longer a histogram; a range of 4,096 HU in steps of 0.01 HU is
 /// within.
 const MAX_LEVELS: f64 = 1e6;
 
-/// The six features. `range` is the re-segmentation range in units of the image, which G spans;
+/// The seven features. `range` is the re-segmentation range in units of the image, which G spans;
 /// without one (or for a fixed bin number) G spans the region's own intensities.
 ///
 /// Volume fractions are fractions of 1. Intensities are in units of the image, those of a fixed bin
-/// number are bin numbers. All are missing where G is a single intensity.
+/// number are bin numbers. Where G is a single intensity the area under the curve is 0, as the
+/// standard says, and the others are missing.
 pub fn compute(
     roi: &Roi,
     discretisation: &IvhDiscretisation,
     range: Option<[f64; 2]>,
 ) -> FeatureValues {
-    let missing = |reason| IDS.map(|id| (id, Err(reason))).into();
+    let missing = |reason| -> FeatureValues { IDS.map(|id| (id, Err(reason))).into() };
+    let flat = || {
+        let mut values = missing(Missing::FlatRegion);
+        values[AUC].1 = Ok(0.0);
+        values
+    };
     let values = roi.values();
     if values.is_empty() {
         return missing(Missing::EmptyRegion);
     }
     let [low, high] = bounds(&values);
     if low == high && range.is_none() {
-        return missing(Missing::FlatRegion);
+        return flat();
     }
     let Some(scale) = Scale::new(discretisation, range, [low, high]) else {
         return missing(Missing::TooManyLevels);
     };
     if scale.levels < 2 {
-        return missing(Missing::FlatRegion);
+        return flat();
     }
     let at_least = scale.volume_fractions(&values);
     let volume_at = |fraction: f64| {
@@ -53,7 +62,16 @@ pub fn compute(
     };
     let (v10, v90) = (volume_at(0.1), volume_at(0.9));
     let (i10, i90) = (intensity_at(0.1), intensity_at(0.9));
-    IDS.into_iter().zip([v10, v90, i10, i90, v10 - v90, i10 - i90].map(finite)).collect()
+    let values = [v10, v90, i10, i90, v10 - v90, i10 - i90, area_under(&at_least)];
+    IDS.into_iter().zip(values.map(finite)).collect()
+}
+
+/// The area under at least two volume fractions over the fraction of the range, from 0 to 1, by the
+/// trapezoidal rule.
+fn area_under(fractions: &[f64]) -> f64 {
+    let last = fractions.len() - 1;
+    let ends = (fractions[0] + fractions[last]) / 2.0;
+    (fractions[1..last].iter().sum::<f64>() + ends) / last as f64
 }
 
 fn bounds(values: &[f32]) -> [f64; 2] {
@@ -121,5 +139,49 @@ impl Scale {
             *fraction = above as f64 / values.len() as f64;
         }
         fractions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::geometry::Geometry;
+
+    fn area(values: &[f32], discretisation: IvhDiscretisation, range: Option<[f64; 2]>) -> f64 {
+        let intensities =
+            Array3::from_shape_vec((1, 1, values.len()), values.to_vec()).expect("one row");
+        let inside = intensities.mapv(|_| true);
+        let roi = Roi {
+            geometry: Geometry::axis_aligned([values.len(), 1, 1], [1.0; 3]),
+            intensities,
+            morphological: inside.clone(),
+            intensity: inside,
+        };
+        let values = compute(&roi, &discretisation, range);
+        assert_eq!(values[AUC].0, "ivh_auc");
+        values[AUC].1.expect("a value")
+    }
+
+    /// Oracle: closed form. One voxel on each of the levels 0 to n: at level k the fraction
+    /// (n + 1 - k) / (n + 1) is left, and the trapezoids of a straight line from 1 to 1 / (n + 1)
+    /// add up to the mean of both.
+    #[test]
+    fn the_area_under_a_straight_line_is_the_mean_of_its_ends() {
+        let values: Vec<f32> = (0..=99u8).map(f32::from).collect();
+        let found = area(&values, IvhDiscretisation::None { step: 1.0 }, None);
+        approx::assert_relative_eq!(found, (1.0 + 0.01) / 2.0, max_relative = 1e-12);
+    }
+
+    /// Oracle: closed form. All voxels at the top of the range: the fraction is 1 throughout; all at
+    /// the bottom: 1 at the first level only, half a trapezoid.
+    #[test]
+    fn a_flat_region_has_the_area_of_a_step_at_its_intensity() {
+        let range = Some([0.0, 10.0]);
+        let step = IvhDiscretisation::None { step: 1.0 };
+        assert_eq!(area(&[10.0; 5], step, range), 1.0);
+        approx::assert_relative_eq!(area(&[0.0; 5], step, range), 0.05, max_relative = 1e-12);
+        assert_eq!(area(&[3.0; 5], step, None), 0.0);
     }
 }

@@ -4,11 +4,13 @@
 //! knows no settings but its own parameters.
 
 pub mod distribution;
+pub mod documentation;
 pub mod family;
 pub mod intensity_histogram;
 pub mod intensity_statistics;
 pub mod intensity_volume_histogram;
 pub mod local_intensity;
+pub mod lookup;
 pub mod morphology;
 pub mod parameters;
 pub mod table;
