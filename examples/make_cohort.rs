@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = arguments.next().ok_or("usage: make_cohort FOLDER [PATIENTS] [SEED]")?;
     let patients: usize = arguments.next().as_deref().unwrap_or("20").parse()?;
     let seed: u64 = arguments.next().as_deref().unwrap_or("1").parse()?;
-    cohort::write(Path::new(&folder), patients, seed)?;
+    cohort::write(Path::new(&folder), patients, seed, cohort::SMALL)?;
     eprintln!("{patients} patients in {folder}");
     Ok(())
 }

@@ -20,7 +20,7 @@ struct Ground {
 impl Ground {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        cohort::write(folder.path(), PATIENTS, 1).expect("room on the disk");
+        cohort::write(folder.path(), PATIENTS, 1, cohort::SMALL).expect("room on the disk");
         std::fs::write(folder.path().join("settings.toml"), SETTINGS).expect("room on the disk");
         let ground = Self { folder };
         let status = Command::new(env!("CARGO_BIN_EXE_abscope"))

@@ -168,14 +168,18 @@ impl Procedure<'_> {
         let measured = measure(data, &predictions, self.config);
         let mut comparisons = Vec::new();
         let simple = simple(self.config, &[]);
-        if let Some(volume) = data.volume_only() {
-            let other = Procedure { config: &simple }.nested(&volume, repeats)?;
+        // A comparator that cannot be fitted, such as a volume or a tube voltage that does not vary in
+        // a training part, is no comparator; the signature is measured all the same.
+        if let Some(volume) = data.volume_only()
+            && let Ok(other) = (Procedure { config: &simple }).nested(&volume, repeats)
+        {
             comparisons.extend(compare("volume", data, &predictions, &other, self.config));
         }
         let with_covariates = self::simple(self.config, &self.config.features.covariates);
-        if !self.config.features.covariates.is_empty() {
-            let other =
-                Procedure { config: &with_covariates }.nested(&data.covariates_only(), repeats)?;
+        let alone = Procedure { config: &with_covariates };
+        if !self.config.features.covariates.is_empty()
+            && let Ok(other) = alone.nested(&data.covariates_only(), repeats)
+        {
             let name = self.config.features.covariates.join(" and ");
             comparisons.extend(compare(&name, data, &predictions, &other, self.config));
         }

@@ -281,6 +281,10 @@ impl HeldOut {
     /// held-out rows add to the training rows (Verweij and van Houwelingen 1993,
     /// doi:10.1002/sim.4780122407).
     fn loss(&self, eta: &[f64], train_eta: impl FnOnce() -> Vec<f64>) -> f64 {
+        // A fold without event has no weight in the mean either.
+        if self.weight == 0.0 {
+            return 0.0;
+        }
         let weighted = |terms: &mut dyn Iterator<Item = f64>| {
             terms.zip(&self.weights).map(|(t, w)| t * w).sum::<f64>() / self.weight
         };
