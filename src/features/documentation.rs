@@ -20,7 +20,8 @@ pub fn page() -> String {
          `tumour_original_cm_joint_max_3D_comb`. Intensities are in HU for a CT; those of a filter's \
          response map are on the filter's own scale. N_g is the number of grey levels.\n\n\
          *Flat* is what a region of many voxels of one intensity gives, *one voxel* what a single voxel \
-         gives, with an intensity-volume histogram over a given range and matrices merged in 3D. A \
+         gives, above the first grey level (a histogram of one level has no gradient), with an \
+         intensity-volume histogram over a given range and matrices merged in 3D. A \
          value that cannot be computed is missing with a reason, never 0. A region without a voxel has \
          no values. *PyRadiomics* names the feature that measures the same there; its numbers differ \
          where its definition or its processing does (its kurtosis is not less 3, for one).\n",
