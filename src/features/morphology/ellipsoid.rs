@@ -7,8 +7,8 @@ use crate::geometry::Vec3;
 
 /// Degrees of the Legendre series of an ellipsoid's area, as the IBSI manual (3.1, RDD2) has it.
 const DEGREES: usize = 20;
-/// How far the squared radius of the farthest point may exceed 1: the volume is then within 0.1 %.
-const TOLERANCE: f64 = 1e-4;
+/// How far the squared radius of the farthest point may exceed 1: the volume is then within 2e-7.
+const TOLERANCE: f64 = 1e-7;
 const MAX_STEPS: usize = 100_000;
 /// Points that the search starts from, at most.
 const DIRECTIONS: usize = 128;
