@@ -26,6 +26,7 @@ fn report(dataset: Dataset) -> &'static DatasetReport {
         Dataset::ConfigC => &C,
         Dataset::ConfigD => &D,
         Dataset::ConfigE => &E,
+        Dataset::Phase2A | Dataset::Phase2B => unreachable!("tests/ibsi2_phase2.rs has these"),
     }
 }
 
@@ -90,6 +91,7 @@ fn the_embedded_tables_are_those_of_the_fixtures() {
     for (embedded, fixture) in [
         ("ibsi1_reference.csv", "ibsi/ibsi1_reference.csv"),
         ("ibsi1_diagnostics_reference.csv", "ibsi/ibsi1_diagnostics_reference.csv"),
+        ("ibsi2_phase2_reference.csv", "ibsi/ibsi2_phase2_reference.csv"),
         ("phantom_image.nii.gz", "ibsi/ibsi_1_digital_phantom/image.nii.gz"),
         ("phantom_mask.nii.gz", "ibsi/ibsi_1_digital_phantom/mask.nii.gz"),
     ] {

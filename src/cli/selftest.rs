@@ -1,21 +1,23 @@
 //! `abscope selftest`: the reference values of the IBSI on the user's own machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use abscope::features::{Family, documentation};
-use abscope::selftest::{self, Comparison, Dataset, DatasetReport};
+use abscope::selftest::{self, Comparison, Dataset, DatasetReport, MapComparison, RESPONSE_MAPS};
 use rayon::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Compare this program, on this machine, with the reference values of the IBSI.
 ///
-/// The digital phantom is built in. The CT phantom with configurations A to E needs the IBSI's data
-/// sets (<https://github.com/theibsi/data_sets>). Exit status 1 if any value falls short.
+/// The digital phantom of IBSI 1 is built in. A folder with the IBSI's data sets
+/// (<https://github.com/theibsi/data_sets>) adds the CT phantom: configurations A to E of IBSI 1, and
+/// the filters of IBSI 2; with the response maps of IBSI 2 there, they are compared as well. Exit
+/// status 1 if any value falls short.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folder that holds ct_radiomics_phantom/image.nii.gz and mask.nii.gz.
+    /// Folder that holds ct_radiomics_phantom/, ibsi_2_digital_phantoms/ and ibsi_2_response_maps/.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -26,110 +28,197 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let data = args.data.as_deref();
-    let datasets: &[Dataset] = if data.is_some() { &Dataset::ALL } else { &Dataset::ALL[..1] };
-    let reports: Vec<DatasetReport> =
-        datasets.par_iter().map(|&d| selftest::run(d, data)).collect::<Result<_, _>>()?;
-
-    let features: Vec<_> = reports.iter().flat_map(|r| &r.features).collect();
-    let steps: Vec<_> = reports.iter().flat_map(|r| &r.diagnostics).collect();
-    let passed = features.iter().chain(&steps).all(|c| c.passed);
+    let results = Results::of(args.data.as_deref())?;
     if args.json {
+        println!("{}", serde_json::to_string_pretty(&results.document())?);
+    } else {
+        results.print_tables();
+        results.print_failures();
+        println!("{}, {:.1} s", results.verdict(), started.elapsed().as_secs_f64());
+        results.print_left_out();
+    }
+    Ok(if results.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// All comparisons.
+struct Results {
+    datasets: Vec<DatasetReport>,
+    maps: Vec<MapComparison>,
+}
+
+impl Results {
+    fn of(data: Option<&Path>) -> anyhow::Result<Self> {
+        let datasets: &[Dataset] = if data.is_some() { &Dataset::ALL } else { &Dataset::ALL[..1] };
+        // A folder without response maps is one of IBSI 1; one that lacks some of them is an error.
+        let folder = data.filter(|d| d.join("ibsi_2_response_maps").is_dir());
+        let maps = || match folder {
+            Some(folder) => RESPONSE_MAPS.par_iter().map(|map| map.compare(folder)).collect(),
+            None => Ok(Vec::new()),
+        };
+        let (datasets, maps): (Result<_, abscope::Error>, Result<_, abscope::Error>) =
+            rayon::join(|| datasets.par_iter().map(|&d| selftest::run(d, data)).collect(), maps);
+        Ok(Self { datasets: datasets?, maps: maps? })
+    }
+
+    fn features(&self, ibsi_2: bool) -> Vec<&Comparison> {
+        let of = |report: &&DatasetReport| is_ibsi_2(report.dataset) == ibsi_2;
+        self.datasets.iter().filter(of).flat_map(|r| &r.features).collect()
+    }
+
+    fn steps(&self) -> Vec<&Comparison> {
+        self.datasets.iter().flat_map(|r| &r.diagnostics).collect()
+    }
+
+    fn passed(&self) -> bool {
+        let all = |rows: Vec<&Comparison>| rows.iter().all(|c| c.passed);
+        all(self.features(false))
+            && all(self.features(true))
+            && all(self.steps())
+            && self.maps.iter().all(|m| m.passed)
+    }
+
+    fn document(&self) -> Value {
         let summary = |rows: &[&Comparison]| {
             let within = rows.iter().filter(|c| c.passed).count();
             let missing = rows.iter().filter(|c| c.value.is_none()).count();
             json!({ "rows": rows.len(), "within_tolerance": within, "missing": missing })
         };
-        let document = json!({
+        let within = self.maps.iter().filter(|m| m.passed).count();
+        json!({
             "schema": "abscope.selftest/1",
             "version": env!("CARGO_PKG_VERSION"),
-            "passed": passed,
-            "features": summary(&features),
-            "diagnostics": summary(&steps),
-            "datasets": reports,
-        });
-        println!("{}", serde_json::to_string_pretty(&document)?);
-    } else {
-        print_tables(&reports);
-        print_failures(&features, &steps);
-        let seconds = started.elapsed().as_secs_f64();
-        println!("{}", final_line(&features, &steps, passed, seconds));
-        if data.is_none() {
-            println!("The CT phantom was not run: --data DIR adds configurations A to E.");
+            "passed": self.passed(),
+            "features": summary(&self.features(false)),
+            "diagnostics": summary(&self.steps()),
+            "filtered_features": summary(&self.features(true)),
+            "response_maps": { "rows": self.maps.len(), "within_tolerance": within },
+            "datasets": self.datasets,
+            "maps": self.maps,
+        })
+    }
+
+    fn print_tables(&self) {
+        println!("abscope {} against the reference values of the IBSI", env!("CARGO_PKG_VERSION"));
+        for report in &self.datasets {
+            print_heading(report.dataset.title(), "missing");
+            for (name, rows) in groups(report) {
+                println!("{}", tally(&name, &rows));
+            }
         }
-    }
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// A row of a table: what was compared.
-struct Tally<'a> {
-    name: String,
-    rows: Vec<&'a Comparison>,
-}
-
-impl Tally<'_> {
-    fn line(&self) -> String {
-        let passed = self.rows.iter().filter(|c| c.passed).count();
-        let missing = self.rows.iter().filter(|c| c.value.is_none()).count();
-        let verdict = if passed == self.rows.len() { "✓" } else { "✗" };
-        format!(
-            "  {:<36} {:>6} {:>10} {:>9}  {verdict}",
-            self.name,
-            self.rows.len(),
-            passed,
-            if missing == 0 { "-".to_owned() } else { missing.to_string() }
-        )
-    }
-}
-
-fn print_tables(reports: &[DatasetReport]) {
-    println!("abscope {} against the reference values of IBSI 1", env!("CARGO_PKG_VERSION"));
-    for report in reports {
-        println!(
-            "\n{}\n  {:<36} {:>6} {:>10} {:>9}",
-            report.dataset.title(),
-            "",
-            "rows",
-            "within",
-            "missing"
-        );
-        println!("  {}", "─".repeat(67));
-        for family in Family::ALL {
-            let rows: Vec<_> =
-                report.features.iter().filter(|c| c.group == family.name()).collect();
-            println!("{}", Tally { name: documentation::heading(family).into(), rows }.line());
+        if !self.maps.is_empty() {
+            print_heading("Digital phantoms, response maps of the filters", "largest");
+            for (kind, maps) in by_kind(&self.maps) {
+                println!("{}", map_tally(kind, &maps));
+            }
         }
-        if !report.diagnostics.is_empty() {
-            let rows = report.diagnostics.iter().collect();
-            println!("{}", Tally { name: "Processing steps".into(), rows }.line());
-        }
-    }
-    println!();
-}
-
-fn print_failures(features: &[&Comparison], steps: &[&Comparison]) {
-    let failed: Vec<_> = features.iter().chain(steps).filter(|c| !c.passed).collect();
-    for comparison in &failed {
-        println!("✗ {}", comparison.describe());
-    }
-    if !failed.is_empty() {
         println!();
     }
+
+    fn print_failures(&self) {
+        let rows = self.features(false).into_iter().chain(self.features(true)).chain(self.steps());
+        let rows = rows.filter(|c| !c.passed).map(Comparison::describe);
+        let maps = self.maps.iter().filter(|m| !m.passed).map(|m| {
+            let percent = 100.0 * m.largest_difference;
+            format!("response map {}: a voxel differs by {percent:.2} % of the map's range", m.id)
+        });
+        let failed: Vec<String> = rows.chain(maps).collect();
+        for line in &failed {
+            println!("✗ {line}");
+        }
+        if !failed.is_empty() {
+            println!();
+        }
+    }
+
+    fn verdict(&self) -> String {
+        let share = |rows: &[&Comparison]| {
+            format!("{} of {}", rows.iter().filter(|c| c.passed).count(), rows.len())
+        };
+        let verdict = if self.passed() { "PASSED" } else { "FAILED" };
+        let features = share(&self.features(false));
+        let mut line = format!("{verdict}  IBSI 1: {features} values within tolerance");
+        let steps = self.steps();
+        if !steps.is_empty() {
+            line += &format!(", {} processing checks", share(&steps));
+        }
+        let filtered = self.features(true);
+        if !filtered.is_empty() {
+            line += &format!("; IBSI 2: {} values", share(&filtered));
+        }
+        if !self.maps.is_empty() {
+            let within = self.maps.iter().filter(|m| m.passed).count();
+            line += &format!(", {within} of {} response maps", self.maps.len());
+        }
+        line
+    }
+
+    fn print_left_out(&self) {
+        if self.datasets.len() == 1 {
+            println!("The CT phantom was not run: --data DIR adds it.");
+        }
+        if self.maps.is_empty() {
+            println!("The response maps were not compared: --data DIR adds them.");
+        }
+    }
 }
 
-fn final_line(
-    features: &[&Comparison],
-    steps: &[&Comparison],
-    passed: bool,
-    seconds: f64,
-) -> String {
-    let share = |rows: &[&Comparison]| {
-        format!("{} of {}", rows.iter().filter(|c| c.passed).count(), rows.len())
-    };
-    let verdict = if passed { "PASSED" } else { "FAILED" };
-    let mut line = format!("{verdict}  {} reference values within tolerance", share(features));
-    if !steps.is_empty() {
-        line.push_str(&format!(", {} processing checks", share(steps)));
+fn is_ibsi_2(dataset: Dataset) -> bool {
+    matches!(dataset, Dataset::Phase2A | Dataset::Phase2B)
+}
+
+/// The rows of a data set by what people know them by.
+fn groups(report: &DatasetReport) -> Vec<(String, Vec<&Comparison>)> {
+    let mut groups: Vec<(String, Vec<&Comparison>)> = Vec::new();
+    for comparison in &report.features {
+        let name = Family::ALL
+            .into_iter()
+            .find(|f| f.name() == comparison.group)
+            .map_or_else(|| comparison.group.clone(), |f| documentation::heading(f).to_owned());
+        match groups.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, rows)) => rows.push(comparison),
+            None => groups.push((name, vec![comparison])),
+        }
     }
-    format!("{line}, {seconds:.1} s")
+    if !report.diagnostics.is_empty() {
+        groups.push(("Processing steps".into(), report.diagnostics.iter().collect()));
+    }
+    groups
+}
+
+/// The kinds of filters, in the order of the standard, with their maps.
+fn by_kind(maps: &[MapComparison]) -> Vec<(&'static str, Vec<&MapComparison>)> {
+    let mut kinds: Vec<(&'static str, Vec<&MapComparison>)> = Vec::new();
+    for (map, comparison) in RESPONSE_MAPS.iter().zip(maps) {
+        let title = map.filter().filter.title();
+        match kinds.iter_mut().find(|(known, _)| *known == title) {
+            Some((_, maps)) => maps.push(comparison),
+            None => kinds.push((title, vec![comparison])),
+        }
+    }
+    kinds
+}
+
+fn print_heading(title: &str, last: &str) {
+    println!("\n{title}\n  {:<36} {:>6} {:>10} {last:>9}", "", "rows", "within");
+    println!("  {}", "─".repeat(67));
+}
+
+fn line(name: &str, rows: usize, passed: usize, last: &str) -> String {
+    let verdict = if passed == rows { "✓" } else { "✗" };
+    format!("  {name:<36} {rows:>6} {passed:>10} {last:>9}  {verdict}")
+}
+
+fn tally(name: &str, rows: &[&Comparison]) -> String {
+    let passed = rows.iter().filter(|c| c.passed).count();
+    let missing = match rows.iter().filter(|c| c.value.is_none()).count() {
+        0 => "-".to_owned(),
+        missing => missing.to_string(),
+    };
+    line(name, rows.len(), passed, &missing)
+}
+
+fn map_tally(kind: &str, maps: &[&MapComparison]) -> String {
+    let passed = maps.iter().filter(|m| m.passed).count();
+    let largest = maps.iter().map(|m| m.largest_difference).fold(0.0, f64::max);
+    line(kind, maps.len(), passed, &format!("{:.3} %", 100.0 * largest))
 }

@@ -165,6 +165,22 @@ const MAX_ORDER: u32 = 8;
 /// Most orientations of a Gabor filter.
 const MAX_ANGLES: f64 = 360.0;
 
+impl Filter {
+    /// The filter's name for people.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Mean { .. } => "Mean",
+            Self::Log { .. } => "Laplacian of Gaussian",
+            Self::Laws { .. } => "Laws kernels",
+            Self::Gabor { .. } => "Gabor",
+            Self::Wavelet { .. } => "Separable wavelets",
+            Self::Simoncelli { .. } => "Simoncelli wavelet",
+            Self::Shannon { .. } => "Shannon wavelet",
+            Self::Riesz { .. } => "Riesz transform",
+        }
+    }
+}
+
 impl FilterSettings {
     /// Names of the filter's response maps, in order.
     pub fn maps(&self) -> Vec<String> {

@@ -1,16 +1,20 @@
 //! Does this program, on this machine, give the reference values of the IBSI?
 //!
 //! The digital phantom and the reference tables are part of the program. The CT phantom is not (its
-//! licence forbids commercial use): it is read from a folder, which has the layout of the IBSI's
-//! data sets.
+//! licence forbids commercial use), nor are the response maps of IBSI 2 (their size does): they are
+//! read from a folder, which has the layout of the IBSI's data sets.
 
+pub mod maps;
 pub mod reference;
 
 use std::path::Path;
 
 use serde::Serialize;
 
-pub use reference::{DIAGNOSTIC_REFERENCES, Dataset, FEATURE_REFERENCES, Reference};
+pub use maps::{MapComparison, RESPONSE_MAPS, ResponseMap};
+pub use reference::{
+    DIAGNOSTIC_REFERENCES, Dataset, FEATURE_REFERENCES, FILTER_REFERENCES, Reference,
+};
 
 use crate::error::{Error, Result};
 use crate::extract;
@@ -26,7 +30,7 @@ const SLACK: f64 = 1e-9;
 pub struct Comparison {
     /// Image and settings.
     pub dataset: Dataset,
-    /// Family, or step of a diagnostic.
+    /// Family, filter of IBSI 2, or step of a diagnostic.
     pub group: String,
     /// IBSI's tag with the aggregation.
     pub tag: String,
@@ -62,13 +66,16 @@ impl Comparison {
 
     /// One line that says what is wrong, or how right it is.
     pub fn describe(&self) -> String {
-        let Self { tag, reference, tolerance, .. } = self;
+        let Self { group, tag, reference, tolerance, .. } = self;
         let found = match (self.value, self.missing) {
             (Some(value), _) => format!("is {value}"),
             (None, Some(reason)) => format!("has no value: {reason}"),
             (None, None) => "was not computed".into(),
         };
-        format!("{} {tag} {found}; reference {reference} ± {tolerance}", self.dataset.name())
+        format!(
+            "{}, {group}: {tag} {found}; reference {reference} ± {tolerance}",
+            self.dataset.name()
+        )
     }
 }
 
@@ -101,7 +108,7 @@ pub struct DatasetReport {
     pub plan_hash: String,
     /// The features.
     pub features: Vec<Comparison>,
-    /// The checks of the processing steps; none for the digital phantom, which is not processed.
+    /// The checks of the processing steps; of configurations A to E only.
     pub diagnostics: Vec<Comparison>,
 }
 
@@ -116,9 +123,11 @@ pub fn run(dataset: Dataset, data: Option<&Path>) -> Result<DatasetReport> {
     let row = extract::extract_lesion(&case, lesion, &plan);
     let features = FEATURE_REFERENCES
         .iter()
+        .chain(&*FILTER_REFERENCES)
         .filter(|reference| reference.dataset == dataset)
         .map(|reference| {
-            Comparison::new(reference, row.value(&format!("tumour_original_{}", reference.tag)))
+            let column = format!("tumour_{}_{}", reference.filter, reference.tag);
+            Comparison::new(reference, row.value(&column))
         })
         .collect();
     let expected: Vec<&Reference> =
@@ -187,8 +196,10 @@ mod tests {
 
     #[test]
     fn the_tables_hold_the_rows_of_the_standard() {
-        let rows = |d: Dataset| FEATURE_REFERENCES.iter().filter(|r| r.dataset == d).count();
-        assert_eq!(Dataset::ALL.map(rows), [482, 346, 346, 210, 210, 210]);
+        let all = || FEATURE_REFERENCES.iter().chain(&*FILTER_REFERENCES);
+        let rows = |d: Dataset| all().filter(|r| r.dataset == d).count();
+        assert_eq!(Dataset::ALL.map(rows), [482, 346, 346, 210, 210, 210, 162, 161]);
+        assert_eq!(RESPONSE_MAPS.len(), 33);
         assert_eq!(DIAGNOSTIC_REFERENCES.len(), 300);
     }
 }

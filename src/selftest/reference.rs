@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::family::{Aggregation, Family};
 use crate::plan::Plan;
+use crate::row::ORIGINAL;
 use crate::settings::Settings;
 
 /// An image with settings, for which the IBSI gives reference values.
@@ -24,17 +25,23 @@ pub enum Dataset {
     ConfigD,
     /// CT phantom: 2 mm cubic spline, fixed bin number.
     ConfigE,
+    /// CT phantom: filters within the slice.
+    Phase2A,
+    /// CT phantom: filters in 3D, 1 mm cubic spline.
+    Phase2B,
 }
 
 impl Dataset {
     /// All, in the standard's order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::DigitalPhantom,
         Self::ConfigA,
         Self::ConfigB,
         Self::ConfigC,
         Self::ConfigD,
         Self::ConfigE,
+        Self::Phase2A,
+        Self::Phase2B,
     ];
 
     /// The name in the reference tables.
@@ -46,6 +53,8 @@ impl Dataset {
             Self::ConfigC => "config_C",
             Self::ConfigD => "config_D",
             Self::ConfigE => "config_E",
+            Self::Phase2A => "phase_2_A",
+            Self::Phase2B => "phase_2_B",
         }
     }
 
@@ -58,6 +67,8 @@ impl Dataset {
             Self::ConfigC => "CT phantom C: 2 mm trilinear, 25 HU bins",
             Self::ConfigD => "CT phantom D: 2 mm trilinear, 32 bins",
             Self::ConfigE => "CT phantom E: 2 mm cubic spline, 32 bins",
+            Self::Phase2A => "CT phantom, filters 1.A to 9.A: within the slice",
+            Self::Phase2B => "CT phantom, filters 1.B to 9.B: in 3D, 1 mm cubic spline",
         }
     }
 
@@ -80,6 +91,8 @@ impl Dataset {
             Self::ConfigC => include_str!("config_c.toml"),
             Self::ConfigD => include_str!("config_d.toml"),
             Self::ConfigE => include_str!("config_e.toml"),
+            Self::Phase2A => include_str!("ibsi2_phase2_a.toml"),
+            Self::Phase2B => include_str!("ibsi2_phase2_b.toml"),
         }
     }
 
@@ -99,8 +112,11 @@ impl Dataset {
 pub struct Reference {
     /// Image and settings.
     pub dataset: Dataset,
-    /// The family's name, or for diagnostics the step (`initial image`, ...).
+    /// The family's name, for IBSI 2 the filter's id and name, for diagnostics the step (`initial
+    /// image`, ...).
     pub group: String,
+    /// The filter as in a column's name; `original` for none.
+    pub filter: String,
     /// IBSI's short tag with the aggregation.
     pub tag: String,
     /// IBSI's name.
@@ -135,6 +151,7 @@ pub static FEATURE_REFERENCES: LazyLock<Vec<Reference>> = LazyLock::new(|| {
         .map(|row: Row| Reference {
             dataset: Dataset::named(&row.dataset),
             group: row.family.name().into(),
+            filter: ORIGINAL.into(),
             tag: row.spreadsheet_tag,
             name: row.feature_name,
             ibsi: row.ibsi_code,
@@ -161,6 +178,7 @@ pub static DIAGNOSTIC_REFERENCES: LazyLock<Vec<Reference>> = LazyLock::new(|| {
         .map(|row: Row| Reference {
             dataset: Dataset::named(&row.dataset),
             group: row.family.trim_start_matches("Diagnostics-").into(),
+            filter: ORIGINAL.into(),
             tag: row.spreadsheet_tag,
             name: row.feature_name,
             ibsi: String::new(),
@@ -170,6 +188,50 @@ pub static DIAGNOSTIC_REFERENCES: LazyLock<Vec<Reference>> = LazyLock::new(|| {
             consensus: String::new(),
         })
         .collect()
+});
+
+/// The filters of phase 2, by id.
+const PHASE_2_FILTERS: [&str; 9] = [
+    "1 no filter",
+    "2 mean",
+    "3 Laplacian of Gaussian",
+    "4 Laws",
+    "5 Gabor",
+    "6 Daubechies 3, level 1",
+    "7 Daubechies 3, level 2",
+    "8 Simoncelli, level 1",
+    "9 Simoncelli, level 2",
+];
+
+/// The 323 reference values of IBSI 2, phase 2: intensity statistics of response maps.
+pub static FILTER_REFERENCES: LazyLock<Vec<Reference>> = LazyLock::new(|| {
+    #[derive(Deserialize)]
+    struct Row {
+        filter_id: String,
+        feature_name: String,
+        ibsi_code: String,
+        value: Option<f64>,
+        tolerance: Option<f64>,
+        consensus: String,
+        spreadsheet_tag: String,
+    }
+    let reference = |row: Row| {
+        let (filter, configuration) = row.filter_id.split_once('.').expect("such as 2.A");
+        let number: usize = filter.parse().expect("1 to 9");
+        Some(Reference {
+            dataset: if configuration == "A" { Dataset::Phase2A } else { Dataset::Phase2B },
+            group: PHASE_2_FILTERS[number - 1].into(),
+            filter: if number == 1 { ORIGINAL.into() } else { filter.into() },
+            tag: row.spreadsheet_tag,
+            name: row.feature_name,
+            ibsi: row.ibsi_code,
+            feature: Some((Family::Statistics, Aggregation::NotAggregated)),
+            value: row.value?,
+            tolerance: row.tolerance?,
+            consensus: row.consensus,
+        })
+    };
+    rows(include_bytes!("ibsi2_phase2_reference.csv")).filter_map(reference).collect()
 });
 
 fn rows<T: for<'de> Deserialize<'de>>(table: &'static [u8]) -> impl Iterator<Item = T> {
