@@ -79,7 +79,7 @@ fn value(row: &FeatureRow, feature: &Feature) -> Value {
 fn edge(a: Value, b: Value) -> Edge {
     match (a, b) {
         (Err(reason), Err(other)) if reason == other => Edge::Missing(reason),
-        (Ok(x), Ok(y)) if (x - y).abs() <= 1e-9 => Edge::Always((x * 1e9).round() / 1e9 + 0.0),
+        (Ok(x), Ok(y)) if (x - y).abs() <= 1e-9 => Edge::Always(x),
         (Ok(_), Ok(_)) => Edge::Value,
         _ => panic!("{a:?} but {b:?}"),
     }
@@ -100,7 +100,11 @@ fn flat_regions_and_single_voxels_give_what_the_table_says() {
     for feature in FEATURES {
         let found = [&flat, &one].map(|[a, b]| edge(value(a, feature), value(b, feature)));
         let said = [feature.flat, feature.one_voxel];
-        if found != said {
+        let as_said = found.iter().zip(said).all(|pair| match pair {
+            (Edge::Always(found), Edge::Always(said)) => (found - said).abs() <= 1e-9,
+            (found, said) => *found == said,
+        });
+        if !as_said {
             wrong.push(format!("EDGE\t{}\tEdge::{:?}\tEdge::{:?}", feature.id, found[0], found[1]));
         }
     }

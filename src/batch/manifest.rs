@@ -95,7 +95,6 @@ impl CaseRequest {
             patient: Some(self.patient.clone()),
             kvp: self.kvp,
             sites: self.sites.clone(),
-            ..LoadOptions::default()
         }
     }
 

@@ -99,7 +99,7 @@ fn aggregations(family: Family) -> String {
 fn edge(edge: Edge) -> String {
     match edge {
         Edge::Value => "a value".into(),
-        Edge::Always(value) => value.to_string(),
+        Edge::Always(value) => ((value * 1e6).round() / 1e6).to_string(),
         Edge::Missing(_) => edge.to_string(),
     }
 }

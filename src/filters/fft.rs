@@ -155,7 +155,7 @@ fn each_axis<T: Copy + Send + Sync>(
         if axis < axes {
             let transform = plan(axis, n);
             // Pairs of lines, since a cosine transform packs two into one complex transform.
-            values.par_chunks_mut(2 * n).for_each(|lines| transform(lines));
+            values.par_chunks_mut(2 * n).for_each(&*transform);
         }
         values = turned(&values, n);
     }

@@ -229,7 +229,7 @@ impl Filter {
         match self {
             Self::Gabor { theta_degrees, theta_step_degrees, .. } => {
                 // Opposite orientations have conjugate kernels and so the same modulus.
-                let count = theta_step_degrees.map_or(1, |step| half_turn_steps(step));
+                let count = theta_step_degrees.map_or(1, half_turn_steps);
                 let step = theta_step_degrees.unwrap_or(0.0);
                 (0..count).map(|i| (theta_degrees + step * i as f64).to_radians()).collect()
             }

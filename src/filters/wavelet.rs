@@ -289,11 +289,8 @@ mod tests {
             let high = high_pass(&low);
             let width = low.len() as f64;
             for moment in 0..moments {
-                let sum: f64 = high
-                    .iter()
-                    .enumerate()
-                    .map(|(i, v)| v * (i as f64 / width).powi(moment as i32))
-                    .sum();
+                let sum: f64 =
+                    high.iter().enumerate().map(|(i, v)| v * (i as f64 / width).powi(moment)).sum();
                 assert!(sum.abs() < 1e-8, "{name} moment {moment}: {sum}");
             }
         }

@@ -341,11 +341,8 @@ impl<'a> Stream<'a> {
             left -= want as u64;
         }
         // The gzip checksum is only verified at the end of the stream.
-        let mut rest = [0u8; 64];
-        match self.reader.read(&mut rest) {
-            Err(e) => Err(damaged(&self.path, &e)),
-            Ok(_) => Ok(()),
-        }
+        let beyond = std::io::copy(&mut self.reader.by_ref().take(1), &mut std::io::sink());
+        beyond.map(|_| ()).map_err(|e| damaged(&self.path, &e))
     }
 
     fn read_exact(&mut self, buffer: &mut [u8], short: impl Fn() -> String) -> Result<()> {

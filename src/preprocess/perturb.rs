@@ -762,6 +762,6 @@ mod tests {
             }
         }
         // Standard errors: 0.011 for the mean, 0.015 for the variance.
-        assert!((sum / n as f64).abs() < 0.045 && (squares / n - 1.0f64).abs() < 0.06);
+        assert!((sum / n).abs() < 0.045 && (squares / n - 1.0f64).abs() < 0.06);
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! Each λ starts from the solution before it. Newton steps are taken on the coefficients that are not
 //! zero or must leave zero; each step is a penalised quadratic problem solved by coordinate descent
-//! ([`quadratic`](super::quadratic)). A solution is accepted only when the optimality conditions
+//! (module `quadratic`). A solution is accepted only when the optimality conditions
 //! hold over all columns to [`TOLERANCE`].
 
 use linfa::dataset::{AsTargets, DatasetBase};
@@ -647,7 +647,7 @@ impl Problem {
 
     /// The smallest penalty at which every penalised coefficient is 0.
     fn lambda_max(&mut self, params: &ElasticNetValidParams) -> Result<f64, ElasticNetError> {
-        if self.factor.iter().any(|f| *f == 0.0) {
+        if self.factor.contains(&0.0) {
             let penalised = ElasticNetValidParams { l1_ratio: 1.0, ..params.clone() };
             self.newton(&penalised, f64::INFINITY)?;
         }

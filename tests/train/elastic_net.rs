@@ -195,7 +195,7 @@ fn what_cannot_be_fitted_is_an_error() {
     assert!(matches!(refused, Err(ElasticNetError::Parameter(_))));
     // Perfectly separated classes have no unpenalised fit; that must not pass for one.
     let separated =
-        Response::Binary((0..n).map(|i| x[[i, 0]] > x.column(0).mean().unwrap()).collect());
+        Response::Binary((0..n).map(|i| x[[i, 0]] > x.column(0).mean().expect("rows")).collect());
     let free = ElasticNet::params(Kind::Binomial).lambdas(vec![0.0]).check().expect("sound");
     assert!(matches!(
         free.path(x.view(), &separated, None),

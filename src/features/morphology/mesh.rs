@@ -160,8 +160,7 @@ struct Triangle {
 }
 
 /// The triangles of every kind of cube.
-static CUBES: LazyLock<Vec<Vec<Triangle>>> =
-    LazyLock::new(|| (0..=255).map(|kind| triangles(kind)).collect());
+static CUBES: LazyLock<Vec<Vec<Triangle>>> = LazyLock::new(|| (0..=255).map(triangles).collect());
 
 fn triangles(kind: u8) -> Vec<Triangle> {
     let inside = |corner: u8| kind >> corner & 1 == 1;
