@@ -16,6 +16,7 @@
 //! It writes `features.csv` (every feature of lesion and ring), `outcomes.csv`, `settings.toml`, and
 //! `repeated.csv` (perturbed copies of the first patients' lesions, for the features' reliability and
 //! the score's measurement error). Everything follows from one seed.
+#![allow(clippy::print_stdout, reason = "the summary is for whoever runs it")]
 
 use std::io::Write;
 use std::path::Path;

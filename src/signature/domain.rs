@@ -68,6 +68,34 @@ pub enum FlagCode {
     PerturbationShift,
 }
 
+impl FlagCode {
+    /// What it means of any lesion, in one sentence.
+    pub fn in_general(self) -> &'static str {
+        match self {
+            Self::FeatureOutsideTraining | Self::FeaturesUnlikeReference => {
+                "Features are unlike the training data; the score is an extrapolation."
+            }
+            Self::VolumeBelowMinimum => "The lesion is smaller than the model's minimum.",
+            Self::RingMostlyAir => "The ring around the lesion is mostly air.",
+            Self::RingMostlyBone => "The ring around the lesion is mostly bone.",
+            Self::Metal => "There is metal in the region.",
+            Self::Truncated => "The lesion reaches the border of the image.",
+            Self::FewLevels => "The lesion has too few grey levels for its texture.",
+            Self::ManyVoxelsRemoved => {
+                "Re-segmentation removed more than a tenth of the lesion's voxels."
+            }
+            Self::CovariateMissing => "A covariate is not known.",
+            Self::SiteUnseen => "The site was not seen in training.",
+            Self::KvpOutsideTraining => "The tube voltage is outside the training range.",
+            Self::BatchUnknown => "The batch is not in the model's harmonisation.",
+            Self::PerturbationShift => {
+                "Perturbed copies of image and contour score to one side of the lesion as it is; the \
+                 contour or the image may be unusual."
+            }
+        }
+    }
+}
+
 /// One reason to doubt a score.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Flag {

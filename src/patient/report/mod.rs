@@ -184,16 +184,10 @@ fn of_lesions(assessment: &Assessment, n_terms: usize) -> Vec<Warning> {
     }
     kinds
         .into_iter()
-        .map(|(_, severity, entries)| {
+        .map(|(code, severity, entries)| {
+            // Each lesion's own numbers stand beside its pictures.
             let same = entries.iter().all(|e| e.1 == entries[0].1);
-            let message = if same {
-                entries[0].1.clone()
-            } else {
-                let each = entries.iter().map(|(lesion, message)| {
-                    format!("{lesion}: {}", message.trim_end_matches('.'))
-                });
-                each.collect::<Vec<_>>().join(". ") + "."
-            };
+            let message = if same { entries[0].1.clone() } else { code.in_general().to_owned() };
             Warning { severity, lesions: entries.into_iter().map(|e| e.0).collect(), message }
         })
         .collect()
