@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod case;
+pub mod dicom;
 pub mod feature_table;
 mod load;
 pub mod nifti;
