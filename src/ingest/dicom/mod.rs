@@ -1,4 +1,11 @@
 //! DICOM as hospitals export it: CT series, structure sets and segmentations.
 
+mod header;
 pub mod object;
+mod pixel;
+pub mod series;
+pub mod source;
+mod stack;
 mod walk;
+
+pub use header::Acquisition;

@@ -308,6 +308,9 @@ impl<'a> Fields<'a> {
     /// A value is no finite number.
     pub fn decimals(&self, tag: Tag) -> Result<Option<Vec<f64>>> {
         let Some(element) = self.object.get(tag) else { return Ok(None) };
+        if element.value().primitive().is_none_or(|p| p.multiplicity() == 0) {
+            return Ok(None);
+        }
         let not_text = element.value().primitive().filter(|p| {
             !matches!(p, dicom_core::PrimitiveValue::Str(_) | dicom_core::PrimitiveValue::Strs(_))
         });
