@@ -7,6 +7,7 @@ pub mod feature_table;
 mod load;
 pub mod nifti;
 pub mod pair;
+pub mod sites;
 
 pub use bytes::sha256;
 pub use case::{Case, InputFile, Lesion};

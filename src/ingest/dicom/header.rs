@@ -4,7 +4,7 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::object::{Fields, Opened, name};
+use super::object::{Fields, Opened, decimal, name};
 use crate::error::{Error, Result};
 use crate::geometry::{Vec3, cross, dot, norm};
 
@@ -270,7 +270,8 @@ fn frame(
     [row_spacing, column_spacing]: [f64; 2],
     (slope, intercept): (f64, f64),
 ) -> Result<Frame> {
-    let spacing = [column_spacing, row_spacing];
+    let spacing = [column_spacing, row_spacing].map(decimal);
+    let position = position.map(decimal);
     if !spacing.iter().all(|s| (1e-3..=1e3).contains(s)) {
         return Err(fields.bad(format!(
             "{} is {row_spacing} x {column_spacing} mm, which is impossible",

@@ -1,6 +1,8 @@
 //! DICOM as hospitals export it: CT series, structure sets and segmentations.
 
+pub mod catalogue;
 mod header;
+pub mod identity;
 pub mod object;
 mod pixel;
 pub mod series;

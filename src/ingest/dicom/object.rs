@@ -435,6 +435,16 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
+/// A length or position as its writer meant it: 0.97699999809265 is the 32-bit number 0.977 written
+/// out, and the NIfTI of the same image says 0.977.
+pub(super) fn decimal(value: f64) -> f64 {
+    let single = value as f32;
+    if (f64::from(single) - value).abs() > 1e-12 * value.abs() {
+        return value;
+    }
+    single.to_string().parse().unwrap_or(value)
+}
+
 /// The start of a text that goes into a message.
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
@@ -451,6 +461,14 @@ mod tests {
         assert_eq!(number("-1.5e2"), Some(-150.0));
         assert_eq!(number("1,000.5"), None);
         assert_eq!(number(""), None);
+    }
+
+    #[test]
+    fn a_32_bit_number_written_out_is_its_shortest_decimal() {
+        assert_eq!(decimal(0.97699999809265), 0.977);
+        assert_eq!(decimal(-174.39450073242), -174.3945);
+        assert_eq!(decimal(0.9771234), 0.9771234);
+        assert_eq!(decimal(76.6), 76.6);
     }
 
     #[test]

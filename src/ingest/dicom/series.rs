@@ -65,6 +65,17 @@ struct Slice {
     header: ImageHeader,
 }
 
+/// What the headers of a series say, without its voxels.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The grid in canonical axis order.
+    pub geometry: Geometry,
+    /// Tube voltage, kernel, contrast and slice thickness.
+    pub acquisition: Acquisition,
+    /// What was noticed; gaps and tilt, which reading refuses, are among it.
+    pub warnings: Vec<String>,
+}
+
 /// Reads a series from its files: slices in order of their position, HU by each slice's own rescale
 /// slope and intercept, in canonical axis order.
 ///
@@ -76,6 +87,59 @@ struct Slice {
 /// place; slices are missing, unevenly spaced or tilted and `policy` is to refuse them; the pixel
 /// data is cut off or compressed in a way that this build does not read.
 pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
+    let Prepared { place, slices, identity, acquisition, stack, mut warnings } =
+        prepare(sources, policy)?;
+    let voxels = stack.planes.len().checked_mul(stack.grid.size[0] * stack.grid.size[1]);
+    if voxels.is_none_or(|n| n > MAX_VOXELS) || stack.grid.voxel_count() > MAX_VOXELS {
+        return Err(Error::too_big(format!(
+            "{}: {} slices of {} x {} voxels; abscope reads up to {MAX_VOXELS} voxels",
+            place.display(),
+            stack.planes.len(),
+            stack.grid.size[0],
+            stack.grid.size[1]
+        )));
+    }
+    let (volume, padded) = voxels_of(&stack, &slices)?;
+    if padded > 0 {
+        warnings.push(format!("{padded} padded voxels were taken as {PADDING_HU} HU"));
+    }
+    Ok(CtSeries {
+        volume,
+        patient: PatientKey::read(&slices[0].opened.fields()),
+        series: identity.0,
+        frame_of_reference: identity.1,
+        instances: slices.iter().map(|s| s.header.sop_instance.clone()).collect(),
+        acquisition,
+        warnings,
+    })
+}
+
+/// Reads the headers of a series, and checks that its pixel data is there.
+///
+/// # Errors
+/// As [`read`], but for gaps and tilt.
+pub fn survey(sources: &[Source]) -> Result<Survey> {
+    let Prepared { slices, acquisition, stack, warnings, .. } =
+        prepare(sources, SlicePolicy::Resample)?;
+    for slice in &slices {
+        pixel::locate(&slice.opened, &slice.header.format, slice.header.frames.len())?;
+    }
+    let geometry = CanonicalOrder::of(&stack.grid.direction).geometry(&stack.grid);
+    Ok(Survey { geometry, acquisition, warnings })
+}
+
+/// A series whose headers are read.
+struct Prepared {
+    place: PathBuf,
+    slices: Vec<Slice>,
+    /// SeriesInstanceUID and FrameOfReferenceUID.
+    identity: (String, Option<String>),
+    acquisition: Acquisition,
+    stack: Stack,
+    warnings: Vec<String>,
+}
+
+fn prepare(sources: &[Source], policy: SlicePolicy) -> Result<Prepared> {
     let opened = sources
         .par_iter()
         .map(|source| {
@@ -94,42 +158,17 @@ pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
         .map(|opened| ImageHeader::read(&opened).map(|header| Slice { opened, header }))
         .collect::<Result<Vec<Slice>>>()?;
     let slices = without_copies(slices, &mut warnings)?;
-    let Some(first) = slices.first() else {
+    if slices.is_empty() {
         return Err(Error::bad_data(&place, "holds localizers only, no CT volume"));
-    };
+    }
     let identity = identity(&place, &slices)?;
     let acquisition = acquisition(&slices, &mut warnings)?;
     gather(&slices, &mut warnings);
-
     let planes = main_planes(&place, &slices, &mut warnings)?;
     let planes = one_per_place(&place, planes, &slices, &mut warnings)?;
-    let thickness = acquisition.slice_thickness;
-    let mut stack = stack::arrange(&place, planes, thickness, policy)?;
+    let mut stack = stack::arrange(&place, planes, acquisition.slice_thickness, policy)?;
     warnings.append(&mut stack.warnings);
-    let voxels = stack.planes.len().checked_mul(stack.grid.size[0] * stack.grid.size[1]);
-    if voxels.is_none_or(|n| n > MAX_VOXELS) || stack.grid.voxel_count() > MAX_VOXELS {
-        return Err(Error::too_big(format!(
-            "{}: {} slices of {} x {} voxels; abscope reads up to {MAX_VOXELS} voxels",
-            place.display(),
-            stack.planes.len(),
-            stack.grid.size[0],
-            stack.grid.size[1]
-        )));
-    }
-    let (volume, padded) = voxels_of(&stack, &slices)?;
-    if padded > 0 {
-        warnings.push(format!("{padded} padded voxels were taken as {PADDING_HU} HU"));
-    }
-    let fields = first.opened.fields();
-    Ok(CtSeries {
-        volume,
-        patient: PatientKey::read(&fields),
-        series: identity.0,
-        frame_of_reference: identity.1,
-        instances: slices.iter().map(|s| s.header.sop_instance.clone()).collect(),
-        acquisition,
-        warnings,
-    })
+    Ok(Prepared { place, slices, identity, acquisition, stack, warnings })
 }
 
 /// What errors about the series as a whole name: its folder or archive.
