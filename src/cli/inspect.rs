@@ -33,6 +33,9 @@ pub(crate) struct Args {
     identify: bool,
 }
 
+/// A NIfTI file with more labels is shown as an image.
+const MAX_LABELS: usize = 100;
+
 #[derive(Serialize)]
 struct Inspection {
     patients: Vec<PatientView>,
@@ -241,9 +244,9 @@ fn nifti_view(root: &Path, path: &Path) -> NiftiView {
         warnings: Vec::new(),
         problem: None,
     };
-    // A label map holds whole numbers from 0; whatever is none is an image.
+    // A label map holds some whole numbers from 0; whatever is none is an image.
     match nifti::read_labels(path) {
-        Ok(labels) => {
+        Ok(labels) if labels.masks.len() <= MAX_LABELS => {
             view.geometry = Some(labels.geometry);
             view.warnings = labels.warnings;
             let region = |(label, mask): (&u32, &abscope::mask::Mask)| RegionView {
@@ -253,7 +256,7 @@ fn nifti_view(root: &Path, path: &Path) -> NiftiView {
             };
             view.labels = labels.masks.iter().map(region).collect();
         }
-        Err(_) => match nifti::read_image(path) {
+        _ => match nifti::read_image(path) {
             Ok(image) => {
                 view.geometry = Some(image.volume.geometry().clone());
                 view.warnings = image.warnings;

@@ -199,7 +199,7 @@ impl Catalogue {
     }
 
     /// The CT series to which a structure set or segmentation of `patient` refers: by the series'
-    /// UID, else by the images' UIDs, else by the frame of reference where only one series has it.
+    /// UID, else by the images' UIDs, else, where it names neither, by the frame of reference.
     ///
     /// # Errors
     /// Which references lead nowhere, or to several series.
@@ -208,34 +208,29 @@ impl Catalogue {
         patient: &PatientKey,
         references: &References,
     ) -> std::result::Result<&Series, String> {
-        let of_patient = || {
-            let series = self.series().filter(|(p, s)| p.key == *patient && s.is_ct());
-            series.map(|(_, s)| s)
+        let those = |wanted: &dyn Fn(&Series) -> bool| -> Vec<(&Patient, &Series)> {
+            self.series().filter(|(_, s)| s.is_ct() && wanted(s)).collect()
         };
-        let by_series: Vec<&Series> =
-            of_patient().filter(|s| references.series.contains(&s.uid)).collect();
-        let by_image = || {
-            let has = |s: &&Series| {
-                s.instances.iter().any(|i| references.instances.contains(&i.sop_instance))
-            };
-            of_patient().filter(has).collect::<Vec<_>>()
-        };
-        let by_frame = || {
-            let has = |s: &&Series| {
-                s.frame_of_reference.as_ref().is_some_and(|f| references.frames.contains(f))
-            };
-            of_patient().filter(has).collect::<Vec<_>>()
-        };
-        let mut candidates = by_series;
+        let mut candidates = those(&|s| references.series.contains(&s.uid));
         if candidates.is_empty() {
-            candidates = by_image();
+            candidates = those(&|s| {
+                s.instances.iter().any(|i| references.instances.contains(&i.sop_instance))
+            });
         }
         // A reference to a series that is not here must not end at another reconstruction of the
         // same scan; only where there is no such reference, the frame of reference decides.
         if candidates.is_empty() && references.series.is_empty() && references.instances.is_empty()
         {
-            candidates = by_frame();
+            candidates = those(&|s| {
+                s.frame_of_reference.as_ref().is_some_and(|f| references.frames.contains(f))
+            });
         }
+        // UIDs are unique in the world, so that the patient need not agree; where a damaged export
+        // has a UID twice, the patient decides.
+        if candidates.len() > 1 {
+            candidates.retain(|(p, _)| p.key == *patient);
+        }
+        let candidates: Vec<&Series> = candidates.into_iter().map(|(_, s)| s).collect();
         match candidates.as_slice() {
             [only] => Ok(only),
             [] => Err(match references.series.first() {

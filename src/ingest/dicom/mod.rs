@@ -5,6 +5,7 @@ mod header;
 pub mod identity;
 pub mod object;
 mod pixel;
+pub mod select;
 pub mod series;
 pub mod source;
 mod stack;
