@@ -3,6 +3,7 @@
 pub mod catalogue;
 mod header;
 pub mod identity;
+pub mod lesions;
 pub mod object;
 mod pixel;
 pub mod select;

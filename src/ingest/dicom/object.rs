@@ -134,6 +134,11 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
     }))
 }
 
+/// Whether bytes start like a DICOM file.
+pub(super) fn is_dicom(bytes: &[u8]) -> bool {
+    !matches!(sniff(bytes), Ok(None))
+}
+
 struct Sniffed {
     magic: bool,
     transfer_syntax: String,

@@ -100,6 +100,15 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// The files and archives that will be read, each once.
+    pub fn files(&self) -> std::collections::BTreeSet<&Path> {
+        let series = self.series.iter().flat_map(|s| &s.sources);
+        let delineation = self.delineation.iter().map(|d| &d.source);
+        series.chain(delineation).map(|s| s.file.as_path()).collect()
+    }
+}
+
 fn choice(found: &Delineation<'_>) -> DelineationChoice {
     DelineationChoice {
         source: found.instance.source.clone(),

@@ -103,6 +103,11 @@ pub fn digest(sources: &[Source]) -> Result<String> {
     Ok(hex(&Sha256::digest(digests.concat())))
 }
 
+/// Whether bytes are a DICOM file or a zip archive.
+pub(in crate::ingest) fn is_dicom_or_zip(bytes: &[u8]) -> bool {
+    is_zip(bytes) || object::is_dicom(bytes)
+}
+
 /// Whether a file starts like a zip archive.
 pub(super) fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
