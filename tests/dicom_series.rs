@@ -565,8 +565,10 @@ mod made_up {
         put(&mut colour[1], tags::SAMPLES_PER_PIXEL, VR::US, 3u16);
         refused(&colour, &["3 values per pixel"]);
         let mut huge = stack(2);
-        put(&mut huge[1], tags::ROWS, VR::US, 16_000u16);
-        put(&mut huge[1], tags::COLUMNS, VR::US, 16_000u16);
+        for slice in &mut huge {
+            put(slice, tags::ROWS, VR::US, 16_000u16);
+            put(slice, tags::COLUMNS, VR::US, 16_000u16);
+        }
         refused(&huge, &["60 bytes of pixel data"]);
     }
 

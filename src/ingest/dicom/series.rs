@@ -327,11 +327,11 @@ fn main_planes(place: &Path, slices: &[Slice], warnings: &mut Vec<String>) -> Re
     let mut groups = groups.into_iter();
     let main = groups.next().ok_or_else(|| Error::bad_data(place, "holds no slice"))?;
     for other in groups {
-        if other.len() == main.len() && main.len() > 1 {
+        if other.len() == main.len() {
             return Err(Error::bad_data(
                 place,
                 format!(
-                    "holds two stacks of {} slices each with different orientation, size or \
+                    "holds two stacks of as many slices ({}) but different orientation, size or \
                      pixel spacing; separate them first",
                     main.len()
                 ),
