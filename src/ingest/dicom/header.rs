@@ -79,7 +79,8 @@ impl Acquisition {
     /// # Errors
     /// A number that is none.
     pub fn read(fields: &Fields<'_>) -> Result<Self> {
-        let groups = Groups::of(*fields, 0);
+        let groups =
+            Groups::new(*fields, 0, fields.item(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE));
         let kvp = match fields.decimal(tags::KVP)? {
             Some(kvp) => Some(kvp),
             None => groups.decimal(tags::CTX_RAY_DETAILS_SEQUENCE, tags::KVP)?,
@@ -133,11 +134,13 @@ impl ImageHeader {
             None => 1,
             Some(_) => fields.need_integer(tags::NUMBER_OF_FRAMES, 1, MAX_FRAMES)? as usize,
         };
-        let per_frame = fields.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).count();
-        let functional = per_frame > 0;
-        if functional && per_frame != count {
+        let per_frame: Vec<Fields<'_>> =
+            fields.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).collect();
+        let functional = !per_frame.is_empty();
+        if functional && per_frame.len() != count {
             return Err(fields.bad(format!(
-                "has {count} frames and {per_frame} items in {}",
+                "has {count} frames and {} items in {}",
+                per_frame.len(),
                 name(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
             )));
         }
@@ -149,9 +152,12 @@ impl ImageHeader {
                 ),
             ));
         }
-        let frames = (0..count)
-            .map(|at| if functional { grouped(&Groups::of(fields, at)) } else { classic(&fields) })
-            .collect::<Result<Vec<_>>>()?;
+        let frames = if functional {
+            let of = |(at, own)| grouped(&Groups::new(fields, at, Some(own)));
+            per_frame.into_iter().enumerate().map(of).collect::<Result<Vec<_>>>()?
+        } else {
+            vec![classic(&fields)?]
+        };
         if frames.iter().any(|f| f.slope == 0.0) {
             return Err(fields.bad(format!(
                 "{} is 0, so that every voxel is the same",
@@ -170,7 +176,7 @@ pub(super) fn is_localizer(fields: &Fields<'_>) -> bool {
     fields.texts(tags::IMAGE_TYPE).iter().any(|v| v == "LOCALIZER")
 }
 
-fn format(fields: &Fields<'_>) -> Result<PixelFormat> {
+pub(super) fn format(fields: &Fields<'_>) -> Result<PixelFormat> {
     let photometric = fields.text(tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
     let samples = fields.integer(tags::SAMPLES_PER_PIXEL)?.unwrap_or(1);
     if samples != 1 || !(photometric.is_empty() || photometric.starts_with("MONOCHROME")) {
@@ -238,6 +244,14 @@ fn classic(fields: &Fields<'_>) -> Result<Frame> {
 }
 
 fn grouped(groups: &Groups<'_>) -> Result<Frame> {
+    let rescale = tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE;
+    let slope = groups.decimal(rescale, tags::RESCALE_SLOPE)?.unwrap_or(1.0);
+    let intercept = groups.decimal(rescale, tags::RESCALE_INTERCEPT)?.unwrap_or(0.0);
+    Ok(Frame { slope, intercept, ..placed(groups)? })
+}
+
+/// Where a frame of functional groups lies; its values are not rescaled.
+pub(super) fn placed(groups: &Groups<'_>) -> Result<Frame> {
     let need = |sequence: Tag, tag: Tag| {
         groups.find(sequence, tag).ok_or_else(|| {
             groups.whole.bad(format!(
@@ -251,15 +265,12 @@ fn grouped(groups: &Groups<'_>) -> Result<Frame> {
     let position = need(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT)?;
     let orientation = need(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT)?;
     let spacing = need(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING)?;
-    let rescale = tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE;
-    let slope = groups.decimal(rescale, tags::RESCALE_SLOPE)?.unwrap_or(1.0);
-    let intercept = groups.decimal(rescale, tags::RESCALE_INTERCEPT)?.unwrap_or(0.0);
     frame(
         &groups.whole,
         position.need_vector(tags::IMAGE_POSITION_PATIENT)?,
         orientation.need_vector(tags::IMAGE_ORIENTATION_PATIENT)?,
         spacing.need_vector(tags::PIXEL_SPACING)?,
-        (slope, intercept),
+        (1.0, 0.0),
     )
 }
 
@@ -303,7 +314,7 @@ fn orthonormal(x: Vec3, y: Vec3) -> Option<[Vec3; 2]> {
 }
 
 /// The functional groups of one frame: its own, else the shared ones.
-struct Groups<'a> {
+pub(super) struct Groups<'a> {
     whole: Fields<'a>,
     index: usize,
     own: Option<Fields<'a>>,
@@ -311,22 +322,17 @@ struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
-    fn of(whole: Fields<'a>, index: usize) -> Self {
-        Self {
-            whole,
-            index,
-            own: whole.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).nth(index),
-            shared: whole.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE),
-        }
+    pub(super) fn new(whole: Fields<'a>, index: usize, own: Option<Fields<'a>>) -> Self {
+        Self { whole, index, own, shared: whole.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE) }
     }
 
     /// The group `sequence` that has `tag`.
-    fn find(&self, sequence: Tag, tag: Tag) -> Option<Fields<'a>> {
+    pub(super) fn find(&self, sequence: Tag, tag: Tag) -> Option<Fields<'a>> {
         let groups = [self.own, self.shared].into_iter().flatten();
         groups.filter_map(|g| g.item(sequence)).find(|g| g.has(tag))
     }
 
-    fn decimal(&self, sequence: Tag, tag: Tag) -> Result<Option<f64>> {
+    pub(super) fn decimal(&self, sequence: Tag, tag: Tag) -> Result<Option<f64>> {
         self.find(sequence, tag).map_or(Ok(None), |group| group.decimal(tag))
     }
 }

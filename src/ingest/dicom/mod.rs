@@ -6,6 +6,8 @@ pub mod identity;
 pub mod lesions;
 pub mod object;
 mod pixel;
+pub mod rtstruct;
+pub mod seg;
 pub mod select;
 pub mod series;
 pub mod source;

@@ -350,7 +350,7 @@ pub(super) fn real(
 }
 
 /// Hands over every stored value; `None` for a padded one. Stops where the taker does.
-fn each(
+pub(super) fn each(
     stored: &Stored<'_>,
     format: &PixelFormat,
     mut take: impl FnMut(Option<i64>) -> Option<()>,
