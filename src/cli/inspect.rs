@@ -1,5 +1,6 @@
 //! `abscope inspect`: what a folder holds, and what is wrong with it.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use abscope::geometry::Geometry;
 use abscope::ingest::dicom::catalogue::{Catalogue, Delineation, Patient, Problem, Series};
 use abscope::ingest::dicom::identity::Pseudonyms;
-use abscope::ingest::dicom::series;
+use abscope::ingest::dicom::{lesions, series};
 use abscope::ingest::nifti;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -221,19 +222,35 @@ fn series_view(series: &Series) -> SeriesView {
 
 fn delineation(root: &Path, catalogue: &Catalogue, found: &Delineation<'_>) -> DelineationView {
     let target = catalogue.target(&found.patient.key, found.references);
-    let regions = found.references.regions.iter().map(|(number, name)| RegionView {
-        id: number.to_string(),
-        name: name.clone(),
-        volume_ml: None,
-    });
-    DelineationView {
+    let mut view = DelineationView {
         kind: found.series.modality.clone(),
         file: short(root, &found.instance.source.display()),
         series: target.as_ref().ok().map(|s| s.uid.clone()),
-        regions: regions.collect(),
+        regions: Vec::new(),
         warnings: target.as_ref().err().cloned().into_iter().collect(),
         problem: None,
+    };
+    let grid = target.ok().and_then(|s| series::survey(&s.sources()).ok()).map(|s| s.geometry);
+    let mut volumes: BTreeMap<i64, f64> = BTreeMap::new();
+    match lesions::measure(found, grid.as_ref()) {
+        Ok(read) => {
+            let measured = read.regions.iter().map(|(n, _, mask)| (*n, mask.volume_ml()));
+            volumes.extend(measured);
+            view.warnings.extend(read.warnings);
+        }
+        Err(e) => view.problem = Some(e.to_string()),
     }
+    view.regions = found
+        .references
+        .regions
+        .iter()
+        .map(|(number, name)| RegionView {
+            id: number.to_string(),
+            name: name.clone(),
+            volume_ml: volumes.get(number).copied(),
+        })
+        .collect();
+    view
 }
 
 fn nifti_view(root: &Path, path: &Path) -> NiftiView {

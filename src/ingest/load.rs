@@ -8,7 +8,7 @@ use super::bytes::sha256;
 use super::case::{Case, InputFile, Lesion};
 use super::dicom::identity::Pseudonyms;
 use super::dicom::lesions;
-use super::dicom::select::{Selection, SeriesChoice};
+use super::dicom::select::{DelineationChoice, Selection, SeriesChoice};
 use super::dicom::series::{self, SlicePolicy};
 use super::dicom::source;
 use super::sites::{SiteTable, whole_name};
@@ -51,8 +51,8 @@ pub struct LoadOptions {
 struct Image {
     volume: Volume,
     kvp: Option<f64>,
-    /// The patient, where the image says and nobody else did.
-    patient: Option<String>,
+    /// FrameOfReferenceUID.
+    frame: Option<String>,
     input: InputFile,
     warnings: Vec<String>,
 }
@@ -95,7 +95,10 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
                 rayon::join(|| read_series(series, options), || patient_of(series, options));
             let image = image?;
             let regions = match delineation {
-                Some(found) => read_delineation(found, &image.volume, &names, options)?,
+                Some(found) => {
+                    check_frame(image.frame.as_deref(), found, options)?;
+                    read_delineation(found, &image.volume, &names, options)?
+                }
                 None => read_labels(mask)?,
             };
             ((image, regions), patient?)
@@ -141,7 +144,7 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
             warnings.push(format!("no row of the table of sites matches \"{name}\""));
         }
     }
-    let patient = options.patient.clone().or(patient).or(image.patient);
+    let patient = options.patient.clone().or(patient);
     Ok(Case {
         patient: patient.unwrap_or_else(|| format!("case-{}", &image.input.sha256[..12])),
         volume: image.volume,
@@ -168,7 +171,7 @@ fn read_image(path: &Path) -> Result<Image> {
     Ok(Image {
         volume: image.volume,
         kvp: None,
-        patient: None,
+        frame: None,
         input: InputFile { role: "image".into(), name: file_name(path), sha256: sha256? },
         warnings: prefixed(path, image.warnings),
     })
@@ -200,7 +203,7 @@ fn read_series(choice: &SeriesChoice, options: &LoadOptions) -> Result<Image> {
     Ok(Image {
         volume: ct.volume,
         kvp: ct.acquisition.kvp,
-        patient: None,
+        frame: ct.frame_of_reference,
         warnings: ct.warnings.iter().map(|w| format!("CT series: {w}")).collect(),
         input: InputFile { role: "image".into(), name, sha256: sha256? },
     })
@@ -216,8 +219,26 @@ fn patient_of(choice: &SeriesChoice, options: &LoadOptions) -> Result<Option<Str
     Ok(Some(Pseudonyms::of_user()?.of(&choice.patient, &choice.study)))
 }
 
+/// Coordinates of one frame of reference mean nothing in another.
+fn check_frame(
+    image: Option<&str>,
+    choice: &DelineationChoice,
+    options: &LoadOptions,
+) -> Result<()> {
+    let (Some(image), false) = (image, choice.frames.is_empty()) else { return Ok(()) };
+    // Who names the series takes the responsibility, as for anonymised copies with new UIDs.
+    if choice.frames.contains(image) || options.series.is_some() {
+        return Ok(());
+    }
+    Err(Error::bad_data(
+        choice.source.display(),
+        "was drawn in another frame of reference than the CT series; if they agree all the same, \
+         name the series with --series",
+    ))
+}
+
 fn read_delineation(
-    choice: &super::dicom::select::DelineationChoice,
+    choice: &DelineationChoice,
     image: &Volume,
     names: &Names,
     options: &LoadOptions,

@@ -1,8 +1,10 @@
 //! The lesions of a structure set or segmentation.
 
+use super::catalogue::Delineation;
 use super::rtstruct::StructureSet;
 use super::seg::Segmentation;
 use super::select::DelineationChoice;
+use super::source::Source;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::mask::Mask;
@@ -28,12 +30,31 @@ pub fn read(
     threshold: f64,
     wanted: &dyn Fn(i64, &str) -> bool,
 ) -> Result<Delineated> {
-    if choice.modality == "SEG" {
-        let path = choice.source.display();
-        let opened = choice.source.open_header()?;
-        let opened = opened.ok_or_else(|| Error::bad_data(path, "is not a DICOM file"))?;
+    read_from(&choice.source, &choice.modality, Some(grid), threshold, wanted)
+}
+
+/// Reads all of a catalogue's structure set or segmentation; contours need the image's grid to
+/// become voxels, and are left out without it.
+///
+/// # Errors
+/// As [`read`].
+pub fn measure(found: &Delineation<'_>, grid: Option<&Geometry>) -> Result<Delineated> {
+    read_from(&found.instance.source, &found.series.modality, grid, 0.5, &|_, _| true)
+}
+
+fn read_from(
+    source: &Source,
+    modality: &str,
+    grid: Option<&Geometry>,
+    threshold: f64,
+    wanted: &dyn Fn(i64, &str) -> bool,
+) -> Result<Delineated> {
+    if modality == "SEG" {
+        let opened = source.open_header()?;
+        let opened =
+            opened.ok_or_else(|| Error::bad_data(source.display(), "is not a DICOM file"))?;
         let segmentation = Segmentation::read(&opened)?;
-        let masks = segmentation.masks(Some(grid), threshold, wanted)?;
+        let masks = segmentation.masks(grid, threshold, wanted)?;
         let there = segmentation.segments.into_iter().map(|s| (s.number, s.label));
         return Ok(Delineated {
             regions: masks.regions,
@@ -41,12 +62,15 @@ pub fn read(
             warnings: masks.warnings,
         });
     }
-    let opened = choice.source.open()?;
+    let opened = source.open()?;
     let set = StructureSet::read(&opened.object, &opened.path)?;
-    let masks = set.masks(grid, wanted)?;
-    Ok(Delineated {
-        regions: masks.regions,
-        there: set.rois.into_iter().map(|r| (r.number, r.name)).collect(),
-        warnings: masks.warnings,
-    })
+    let (regions, warnings) = match grid {
+        Some(grid) => {
+            let masks = set.masks(grid, wanted)?;
+            (masks.regions, masks.warnings)
+        }
+        None => (Vec::new(), Vec::new()),
+    };
+    let there = set.rois.into_iter().map(|r| (r.number, r.name)).collect();
+    Ok(Delineated { regions, there, warnings })
 }

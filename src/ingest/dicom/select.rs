@@ -1,5 +1,6 @@
 //! Which series and which delineation are meant, where paths leave a choice.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::catalogue::{Catalogue, Delineation, References, Series};
@@ -27,6 +28,8 @@ pub struct DelineationChoice {
     pub patient: PatientKey,
     /// RTSTRUCT or SEG.
     pub modality: String,
+    /// FrameOfReferenceUIDs in which it was drawn.
+    pub frames: BTreeSet<String>,
 }
 
 /// What was chosen for image and mask; `None` for what is no DICOM.
@@ -102,7 +105,7 @@ impl Selection {
 
 impl Selection {
     /// The files and archives that will be read, each once.
-    pub fn files(&self) -> std::collections::BTreeSet<&Path> {
+    pub fn files(&self) -> BTreeSet<&Path> {
         let series = self.series.iter().flat_map(|s| &s.sources);
         let delineation = self.delineation.iter().map(|d| &d.source);
         series.chain(delineation).map(|s| s.file.as_path()).collect()
@@ -114,6 +117,7 @@ fn choice(found: &Delineation<'_>) -> DelineationChoice {
         source: found.instance.source.clone(),
         patient: found.patient.key.clone(),
         modality: found.series.modality.clone(),
+        frames: found.references.frames.clone(),
     }
 }
 
@@ -168,7 +172,7 @@ fn series<'a>(
 ) -> Result<&'a Series> {
     let all: Vec<&Series> = catalogue.series().map(|(_, s)| s).filter(|s| s.is_ct()).collect();
     if all.is_empty() {
-        let modalities: std::collections::BTreeSet<&str> =
+        let modalities: BTreeSet<&str> =
             catalogue.series().map(|(_, s)| s.modality.as_str()).collect();
         let there = match modalities.len() {
             0 => String::new(),
