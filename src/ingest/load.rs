@@ -116,9 +116,10 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
     let mut warnings = chosen.warnings.clone();
     warnings.extend(image.warnings);
     warnings.extend(labels.warnings);
+    let partial = chosen.delineation.is_some();
     let mut lesions = Vec::new();
     for region in selected(labels.regions, &labels.there, options, &names, mask)? {
-        match fit(&region.mask, image.volume.geometry(), options.regrid_mask)
+        match fit(&region.mask, image.volume.geometry(), options.regrid_mask, partial)
             .map_err(|problem| Error::bad_data(mask, problem))?
         {
             Some(fitted) => lesions.push(Lesion {
@@ -346,10 +347,14 @@ fn site_of(region: &Region, options: &LoadOptions) -> Option<String> {
 }
 
 /// The mask on the image's grid; `None` where nothing of it lies within.
-fn fit(mask: &Mask, image: &Geometry, regrid: bool) -> Result<Option<Mask>, String> {
+///
+/// A segmentation may hold some slices of the image (`partial`); a label map has the whole grid.
+fn fit(mask: &Mask, image: &Geometry, regrid: bool, partial: bool) -> Result<Option<Mask>, String> {
     match pair::mismatch(image, mask.grid()) {
         None => Ok(Some(pair::adopt(image, mask))),
-        Some(_) if regrid || pair::coincides(image, mask.grid()) => Ok(pair::regrid(image, mask)),
+        Some(_) if regrid || (partial && pair::coincides(image, mask.grid())) => {
+            Ok(pair::regrid(image, mask))
+        }
         Some(difference) => Err(format!(
             "lies on another grid than the image: {difference}; pass --regrid-mask to put it on the \
              image's grid by nearest voxel"
