@@ -2,19 +2,24 @@
 //!
 //! NIfTI files pair by name: a mask is a file whose name, or whose folder's name, has a word such as
 //! `mask`, `seg` or `label`; it belongs to the image whose name is the same without such words. A
-//! folder with one image takes all its masks for it. What is left over is told, never guessed.
+//! folder with one image takes all its masks for it. DICOM structure sets and segmentations go with
+//! the CT series that they refer to. What is left over is told, never guessed.
 //!
 //! Folder and file names of an export can hold a patient's name, so a patient is called by a
 //! pseudonym that follows from the folder's place; [`Manifest::write`] gives the list to edit.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::manifest::{CaseRequest, Manifest};
-use crate::error::{Error, Result};
-use crate::ingest::nifti;
+use crate::error::Result;
+use crate::ingest::dicom::catalogue::{Catalogue, Series};
+use crate::ingest::dicom::identity::Pseudonyms;
+use crate::ingest::dicom::select::Selection;
+use crate::ingest::dicom::source::Source;
 use crate::plan::hex;
 
 /// What was found in a folder.
@@ -47,19 +52,91 @@ const MASK_WORDS: [&str; 14] = [
 const IMAGE_WORDS: [&str; 9] =
     ["image", "images", "imagestr", "imagests", "img", "ct", "scan", "volume", "0000"];
 
-/// Looks for pairs below a folder.
+/// Looks for pairs below a folder. Patients of DICOM files are called by their pseudonyms, or,
+/// where `identify`, by their own ids.
 ///
 /// # Errors
-/// The folder cannot be read, or no pair is in it.
-pub fn discover(folder: &Path) -> Result<Discovery> {
+/// The folder cannot be read, or the key of the pseudonyms.
+pub fn discover(folder: &Path, identify: bool) -> Result<Discovery> {
+    let catalogue = Catalogue::scan(folder)?;
+    let mut discovery = nifti_pairs(folder, &catalogue.nifti)?;
+    dicom_pairs(&catalogue, identify, &mut discovery)?;
+    let problems = catalogue.problems.iter().filter(|p| p.unreadable);
+    discovery.unmatched.extend(problems.map(|p| (p.file.clone(), p.problem.clone())));
+    discovery.unmatched.sort();
+    Ok(discovery)
+}
+
+/// Structure sets and segmentations with the CT series that they refer to.
+fn dicom_pairs(catalogue: &Catalogue, identify: bool, found: &mut Discovery) -> Result<()> {
+    let delineations = catalogue.delineations();
+    let mut names: Option<Pseudonyms> = None;
+    let mut used: BTreeMap<*const Series, usize> = BTreeMap::new();
+    let mut cases = std::mem::take(&mut found.manifest.cases);
+    let targets: Vec<_> =
+        delineations.iter().map(|d| catalogue.target(&d.patient.key, d.references)).collect();
+    for (delineation, target) in delineations.iter().zip(&targets) {
+        let mask = delineation.instance.source.display();
+        let series = match target {
+            Ok(series) => *series,
+            Err(problem) => {
+                found.unmatched.push((mask, problem.clone()));
+                continue;
+            }
+        };
+        let selection = Selection::of(catalogue, series, Some(delineation));
+        let choice = selection.series.as_ref().expect("a series was given");
+        let patient = if identify && !choice.patient.id.is_empty() {
+            choice.patient.id.clone()
+        } else {
+            if names.is_none() {
+                names = Some(Pseudonyms::of_user()?);
+            }
+            let names = names.as_ref().expect("made above");
+            names.of(&choice.patient, &choice.study)
+        };
+        let image = common_folder(&choice.sources);
+        let mut case = CaseRequest::new(cases.len() + 1, patient, &image, &mask);
+        // Several structure sets on one series number their ROIs from 1 each.
+        *used.entry(series).or_default() += 1;
+        let sets =
+            targets.iter().filter(|t| matches!(t, Ok(t) if std::ptr::eq(*t, series))).count();
+        if sets > 1 {
+            case.lesion = Some(format!("mask-{}", used[&std::ptr::from_ref(series)]));
+        }
+        case.selection = Some(Arc::new(selection));
+        cases.push(case);
+    }
+    for (_, series) in catalogue.series().filter(|(_, s)| s.is_ct()) {
+        if !used.contains_key(&std::ptr::from_ref(series)) {
+            let problem = format!("CT series {} without structure set or segmentation", series.uid);
+            found.unmatched.push((common_folder(&series.sources()), problem));
+        }
+    }
+    found.manifest = Manifest::new(Vec::new(), cases);
+    Ok(())
+}
+
+/// The deepest folder (or archive) that holds all files of a series.
+fn common_folder(sources: &[Source]) -> PathBuf {
+    if let [only] = sources {
+        return only.file.clone();
+    }
+    let place = |s: &Source| match &s.member {
+        Some(_) => s.file.clone(),
+        None => s.file.parent().map(Path::to_owned).unwrap_or_default(),
+    };
+    let mut common = sources.first().map(place).unwrap_or_default();
+    for source in sources {
+        while !place(source).starts_with(&common) && common.pop() {}
+    }
+    common
+}
+
+fn nifti_pairs(folder: &Path, files: &[PathBuf]) -> Result<Discovery> {
     let mut images: BTreeMap<Vec<String>, Vec<PathBuf>> = BTreeMap::new();
     let mut masks: Vec<(Vec<String>, PathBuf)> = Vec::new();
-    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry.map_err(|e| Error::io(folder, e.into()))?;
-        let path = entry.path();
-        if !is_nifti_name(path) || !entry.file_type().is_file() || !nifti::is_nifti(path) {
-            continue;
-        }
+    for path in files {
         let words = words(path.strip_prefix(folder).unwrap_or(path));
         let is_mask = words.iter().any(|word| MASK_WORDS.contains(&word.as_str()));
         let key: Vec<String> = words
@@ -67,9 +144,9 @@ pub fn discover(folder: &Path) -> Result<Discovery> {
             .filter(|w| !MASK_WORDS.contains(&w.as_str()) && !IMAGE_WORDS.contains(&w.as_str()))
             .collect();
         if is_mask {
-            masks.push((key, path.to_owned()));
+            masks.push((key, path.clone()));
         } else {
-            images.entry(key).or_default().push(path.to_owned());
+            images.entry(key).or_default().push(path.clone());
         }
     }
     pair(folder, &images, masks)
@@ -123,11 +200,6 @@ fn pair(
     Ok(Discovery { manifest: Manifest::new(Vec::new(), cases), unmatched })
 }
 
-fn is_nifti_name(path: &Path) -> bool {
-    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-    name.ends_with(".nii") || name.ends_with(".nii.gz")
-}
-
 /// The words of a relative path, in lower case.
 fn words(path: &Path) -> Vec<String> {
     let text = path.to_string_lossy().to_lowercase();
@@ -161,7 +233,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
             std::fs::write(path, nifti_header()).expect("written");
         }
-        let discovery = discover(folder.path()).expect("readable");
+        let discovery = discover(folder.path(), false).expect("readable");
         let short =
             |path: &Path| path.strip_prefix(folder.path()).expect("inside").display().to_string();
         let pairs = discovery.manifest.cases.iter();

@@ -287,7 +287,7 @@ pub fn key(case: &CaseRequest, content: &[String], options: &Options) -> String 
 /// Digest of the paths, sizes and time stamps of a case's files; `None` where one cannot be seen.
 pub fn fingerprint(case: &CaseRequest) -> Option<String> {
     let mut digest = Sha256::new();
-    for path in [&case.image_path, &case.mask_path] {
+    for path in case.files() {
         let mut files = walkdir::WalkDir::new(path).sort_by_file_name().into_iter();
         while let Some(entry) = files.next().transpose().ok()? {
             // Follows links, whose target is what is read.

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
@@ -16,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::export::csv::IDENTITY;
 use crate::export::table::Carried;
 use crate::ingest::LoadOptions;
+use crate::ingest::dicom::select::Selection;
 use crate::plan::hex;
 use crate::row::Column;
 
@@ -62,6 +64,8 @@ pub struct CaseRequest {
     pub lesion: Option<String>,
     /// One cell per carried column.
     pub carried: Vec<String>,
+    /// What a catalogue has found at the paths already.
+    pub selection: Option<Arc<Selection>>,
     /// What is wrong with the row; such a case fails before it is read.
     pub problem: Option<String>,
 }
@@ -83,7 +87,16 @@ impl CaseRequest {
             kvp: None,
             lesion: None,
             carried: Vec::new(),
+            selection: None,
             problem: None,
+        }
+    }
+
+    /// The files and folders that the case is read from.
+    pub fn files(&self) -> Vec<&Path> {
+        match &self.selection {
+            Some(selection) => selection.files().into_iter().collect(),
+            None => vec![&self.image_path, &self.mask_path],
         }
     }
 
@@ -95,6 +108,8 @@ impl CaseRequest {
             patient: Some(self.patient.clone()),
             kvp: self.kvp,
             sites: self.sites.clone(),
+            selection: self.selection.clone(),
+            ..LoadOptions::default()
         }
     }
 

@@ -177,8 +177,8 @@ impl Engine<'_> {
         // waits for memory that only it could give back.
         rayon::in_place_scope(|scope| {
             for (case, status) in waiting.filter(|(_, s)| matches!(s, Status::Waiting)) {
-                let expected = schedule::expected(&case.image_path)
-                    .saturating_add(schedule::expected(&case.mask_path));
+                let sizes = case.files().into_iter().map(schedule::expected);
+                let expected = sizes.fold(0, u64::saturating_add);
                 let share = budget.admit(expected);
                 if engine.stop.is_set() {
                     break;

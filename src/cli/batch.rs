@@ -69,6 +69,11 @@ pub(crate) struct Args {
     #[arg(long)]
     regrid_mask: bool,
 
+    /// Call patients of DICOM files that were found in a folder by their PatientID instead of a
+    /// pseudonym.
+    #[arg(long)]
+    identify: bool,
+
     /// Show what would be done, what has no partner, and how many grey levels each lesion would
     /// get; write nothing.
     #[arg(long)]
@@ -120,7 +125,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         shard: args.shard,
         regrid_mask: args.regrid_mask,
     };
-    let discovery = cases(&args.cases)?;
+    let discovery = cases(&args.cases, args.identify)?;
     if args.dry_run {
         return dry_run(&discovery, &options);
     }
@@ -153,9 +158,9 @@ fn plan(settings: Option<&PathBuf>, model: Option<&Model>) -> anyhow::Result<Pla
     Ok(plan)
 }
 
-fn cases(path: &Path) -> anyhow::Result<Discovery> {
+fn cases(path: &Path, identify: bool) -> anyhow::Result<Discovery> {
     if path.is_dir() {
-        let discovery = discover::discover(path)?;
+        let discovery = discover::discover(path, identify)?;
         anyhow::ensure!(
             !discovery.manifest.cases.is_empty(),
             "{}: no image with a mask was found ({} files without a partner; --dry-run lists them)",

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use abscope::ingest::dicom::series::SlicePolicy;
+use abscope::ingest::sites::SiteTable;
 use abscope::ingest::{self, Case, LoadOptions};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
@@ -10,15 +12,34 @@ use abscope::settings::Settings;
 /// One image and its lesions.
 #[derive(clap::Args)]
 pub(crate) struct CaseArgs {
-    /// The CT: a NIfTI file.
+    /// The CT: a NIfTI file, or a DICOM file, folder or zip archive.
     image: PathBuf,
 
-    /// The lesions: a NIfTI label map; every label above 0 is a lesion.
+    /// The lesions: a NIfTI label map (every label above 0 is a lesion), or an RTSTRUCT or SEG, or
+    /// the folder or archive that holds one.
     mask: PathBuf,
 
-    /// Take these lesions only (labels, separated by commas).
+    /// Take these lesions only (labels, ROI or segment numbers, separated by commas).
     #[arg(long, value_delimiter = ',', value_name = "LABEL")]
     labels: Vec<String>,
+
+    /// Take the lesions of this name or number, or whose whole name matches this regular expression;
+    /// may be given several times.
+    #[arg(long, value_name = "ROI")]
+    roi: Vec<String>,
+
+    /// The CT series to take (SeriesInstanceUID), where a folder holds several; `abscope inspect`
+    /// lists them.
+    #[arg(long, value_name = "UID")]
+    series: Option<String>,
+
+    /// What to do with missing or unevenly spaced slices and with gantry tilt.
+    #[arg(long, value_name = "POLICY", default_value = "refuse")]
+    uneven_slices: UnevenSlices,
+
+    /// Lowest fraction of a fractional SEG that belongs to a lesion.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.5, value_parser = fraction)]
+    fractional_threshold: f64,
 
     /// Put a mask of another grid on the image's grid by nearest voxel, instead of refusing it.
     #[arg(long)]
@@ -28,13 +49,40 @@ pub(crate) struct CaseArgs {
     #[arg(long, value_name = "ID")]
     patient: Option<String>,
 
-    /// Tube voltage of the CT in kV.
+    /// Show the PatientID of a DICOM image instead of a pseudonym.
+    #[arg(long, conflicts_with = "patient")]
+    identify: bool,
+
+    /// Tube voltage of the CT in kV; that of the DICOM series by default.
     #[arg(long, value_name = "KV")]
     kvp: Option<f64>,
 
     /// Site of a lesion, such as 3=liver; may be given several times.
     #[arg(long, value_name = "LESION=SITE", value_parser = key_value)]
     site: Vec<(String, String)>,
+
+    /// Table of ROI names and sites: CSV with the columns roi (a name, or a regular expression for
+    /// the whole name) and site.
+    #[arg(long, value_name = "FILE")]
+    sites: Option<PathBuf>,
+}
+
+/// What to do with slices that are not evenly spaced.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum UnevenSlices {
+    /// Refuse the series and say where and by how many mm.
+    Refuse,
+    /// Interpolate linearly onto even slices at the median spacing.
+    Resample,
+}
+
+impl From<UnevenSlices> for SlicePolicy {
+    fn from(policy: UnevenSlices) -> Self {
+        match policy {
+            UnevenSlices::Refuse => Self::Refuse,
+            UnevenSlices::Resample => Self::Resample,
+        }
+    }
 }
 
 impl CaseArgs {
@@ -42,13 +90,25 @@ impl CaseArgs {
         let sites: BTreeMap<String, String> = self.site.iter().cloned().collect();
         let options = LoadOptions {
             labels: self.labels.clone(),
+            roi: self.roi.clone(),
             regrid_mask: self.regrid_mask,
             patient: self.patient.clone(),
+            identify: self.identify,
             kvp: self.kvp,
             sites,
+            site_table: self.sites.as_deref().map(SiteTable::read).transpose()?,
+            series: self.series.clone(),
+            uneven_slices: self.uneven_slices.into(),
+            fractional_threshold: Some(self.fractional_threshold),
+            selection: None,
         };
         Ok(ingest::load(&self.image, &self.mask, &options)?)
     }
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok().filter(|v| *v > 0.0 && *v <= 1.0);
+    value.ok_or_else(|| format!("\"{text}\" is no fraction above 0, up to 1"))
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -11,6 +11,7 @@ mod case;
 mod extract;
 mod features;
 mod filter;
+mod inspect;
 mod merge;
 mod model;
 mod report;
@@ -40,6 +41,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Inspect(inspect::Args),
     Report(report::Args),
     Extract(extract::Args),
     Filter(filter::Args),
@@ -71,6 +73,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     match cli.command {
+        Command::Inspect(args) => inspect::run(args),
         Command::Report(args) => report::run(args),
         Command::Score(args) => score::run(args),
         Command::Model(args) => model::run(args),

@@ -2,10 +2,12 @@
 
 pub mod bytes;
 pub mod case;
+pub mod dicom;
 pub mod feature_table;
 mod load;
 pub mod nifti;
 pub mod pair;
+pub mod sites;
 
 pub use bytes::sha256;
 pub use case::{Case, InputFile, Lesion};

@@ -285,7 +285,11 @@ impl Narrowing {
     }
 }
 
-fn reorder<T: Copy>(stored: Vec<T>, order: &CanonicalOrder, stored_size: [usize; 3]) -> Vec<T> {
+pub(super) fn reorder<T: Copy>(
+    stored: Vec<T>,
+    order: &CanonicalOrder,
+    stored_size: [usize; 3],
+) -> Vec<T> {
     if order.is_identity() {
         return stored;
     }

@@ -61,3 +61,40 @@ fn covering_box(image: &Geometry, mask: &Mask) -> Option<IndexBox> {
     };
     (covering.voxel_count() > 0).then_some(covering)
 }
+
+/// Whether a grid's voxels are voxels of the image: the same axes and spacing, and a whole number of
+/// voxels apart. A segmentation of some slices is such a grid, and nothing of it is interpolated.
+pub fn coincides(image: &Geometry, mask: &Geometry) -> bool {
+    let corner = |bits: usize| -> [f64; 3] {
+        std::array::from_fn(|a| {
+            if bits >> a & 1 == 1 { mask.size[a].saturating_sub(1) as f64 } else { 0.0 }
+        })
+    };
+    let first = image.world_to_voxel(mask.voxel_to_world(corner(0))).map(f64::round);
+    (0..8).all(|bits| {
+        let at = image.world_to_voxel(mask.voxel_to_world(corner(bits)));
+        let expected = corner(bits);
+        (0..3).all(|a| (at[a] - first[a] - expected[a]).abs() <= TOLERANCE_VOXELS)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_grid_coincides_with_it_and_half_a_voxel_does_not() {
+        let image = Geometry::axis_aligned([20, 20, 10], [0.7, 0.7, 3.0]);
+        let part = image.cropped(&IndexBox { min: [3, 0, 4], max: [9, 20, 7] });
+        assert!(coincides(&image, &part));
+        let mut beyond = part.clone();
+        beyond.origin[2] -= 30.0;
+        assert!(coincides(&image, &beyond));
+        let mut moved = part.clone();
+        moved.origin[0] += 0.35;
+        assert!(!coincides(&image, &moved));
+        let mut coarse = part;
+        coarse.spacing[2] = 6.0;
+        assert!(!coincides(&image, &coarse));
+    }
+}

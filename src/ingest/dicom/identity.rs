@@ -1,0 +1,147 @@
+//! Pseudonymous patient ids: a keyed hash of PatientID and its issuer.
+//!
+//! The same patient gets the same id in every run of one user, and nobody without the key can find
+//! the patient by trying out all ids, as an unkeyed hash would allow (HMAC, RFC 2104).
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, Mac};
+use rand::RngCore;
+use sha2::Sha256;
+
+use super::series::PatientKey;
+use crate::error::{Error, Result};
+use crate::plan::hex;
+
+/// The environment variable that names the key's file.
+pub const KEY_FILE: &str = "ABSCOPE_KEY_FILE";
+const KEY_BYTES: usize = 32;
+
+/// Makes pseudonyms with one key.
+#[derive(Clone)]
+pub struct Pseudonyms {
+    key: [u8; KEY_BYTES],
+}
+
+impl Pseudonyms {
+    /// With a given key.
+    pub fn new(key: [u8; KEY_BYTES]) -> Self {
+        Self { key }
+    }
+
+    /// With the user's key: the file that `ABSCOPE_KEY_FILE` names, else `abscope/pseudonym.key` in
+    /// the user's configuration folder (`XDG_CONFIG_HOME` or `~/.config`; `APPDATA` on Windows).
+    /// The key is made at first use.
+    ///
+    /// # Errors
+    /// There is no such folder, it cannot be written, or the file holds no key.
+    pub fn of_user() -> Result<Self> {
+        let place =
+            |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let path = place(KEY_FILE).or_else(|| {
+            let config = place("XDG_CONFIG_HOME")
+                .or_else(|| Some(place("HOME")?.join(".config")))
+                .or_else(|| place("APPDATA"));
+            Some(config?.join("abscope").join("pseudonym.key"))
+        });
+        let Some(path) = path else {
+            return Err(Error::bad_request(format!(
+                "there is no home folder to keep the key of the pseudonyms in; name a file in \
+                 {KEY_FILE}, or give the patient's id with --patient"
+            )));
+        };
+        Self::of_file(&path)
+    }
+
+    /// With the key of a file, which is made where it is not there: 64 hexadecimal digits that only
+    /// the user can read.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or holds no key.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            make_key(path)?;
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let digits = text.trim();
+        let key = (0..KEY_BYTES)
+            .map(|i| u8::from_str_radix(digits.get(2 * i..2 * i + 2)?, 16).ok())
+            .collect::<Option<Vec<u8>>>()
+            .and_then(|key| <[u8; KEY_BYTES]>::try_from(key).ok())
+            .filter(|_| digits.len() == 2 * KEY_BYTES);
+        key.map(Self::new).ok_or_else(|| {
+            Error::bad_data(
+                path,
+                "is no key of 64 hexadecimal digits; restore it, or remove it to get a new one \
+                 (and with it new pseudonyms)",
+            )
+        })
+    }
+
+    /// The pseudonym of a patient; where the file names none, of its study.
+    pub fn of(&self, patient: &PatientKey, study: &str) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any length is a key");
+        if patient.id.is_empty() {
+            mac.update(b"study\0");
+            mac.update(study.as_bytes());
+        } else {
+            mac.update(b"patient\0");
+            mac.update(patient.id.as_bytes());
+            mac.update(b"\0");
+            mac.update(patient.issuer.as_bytes());
+        }
+        format!("P-{}", &hex(&mac.finalize().into_bytes())[..12])
+    }
+}
+
+fn make_key(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let mut key = [0u8; KEY_BYTES];
+    rand::rngs::OsRng.fill_bytes(&mut key);
+    // A temporary file is readable by its owner only, and appears under its name complete or not
+    // at all; where another process was first, its key stays.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| Error::io(folder, e))?;
+    writeln!(file, "{}", hex(&key)).map_err(|e| Error::io(path, e))?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(Error::io(path, e.error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patient(id: &str, issuer: &str) -> PatientKey {
+        PatientKey { id: id.into(), issuer: issuer.into() }
+    }
+
+    #[test]
+    fn the_pseudonym_is_an_hmac_of_id_and_issuer() {
+        // Python: hmac.new(bytes(range(32)), b"patient\0" b"MRN-1\0SITE", "sha256").hexdigest()
+        let names = Pseudonyms::new(std::array::from_fn(|i| i as u8));
+        assert_eq!(names.of(&patient("MRN-1", "SITE"), "1.2"), "P-865b508142ff");
+        assert_ne!(names.of(&patient("MRN-1", ""), ""), names.of(&patient("MRN-1", "SITE"), ""));
+        assert_ne!(names.of(&patient("", ""), "1.2"), names.of(&patient("", ""), "1.3"));
+    }
+
+    #[test]
+    fn a_key_is_made_once_for_the_user_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config").join("pseudonym.key");
+        let first = Pseudonyms::of_file(&path).expect("made");
+        let again = Pseudonyms::of_file(&path).expect("read");
+        assert_eq!(first.key, again.key);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        std::fs::write(&path, "no key").expect("written");
+        assert!(Pseudonyms::of_file(&path).is_err());
+    }
+}

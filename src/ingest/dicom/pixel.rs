@@ -1,0 +1,434 @@
+//! From a frame's bytes to HU.
+//!
+//! Uncompressed frames are read where they lie in the file. Compressed ones go through the codecs of
+//! `dicom-transfer-syntax-registry`, one frame at a time, after their own headers have been found to
+//! claim no more than the file's does.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use dicom_core::value::{InMemFragment, PixelFragmentSequence};
+use dicom_dictionary_std::uids;
+use dicom_encoding::adapters::{PixelDataObject, PixelDataReader, RawPixelData};
+use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+
+use super::header::PixelFormat;
+use super::object::Opened;
+use super::walk;
+use crate::error::{Error, Result};
+
+/// What padded pixels become: the HU of air, below every tissue.
+pub(super) const PADDING_HU: i16 = -1024;
+
+/// The stored values of a frame: little or big endian, as many bytes as the format says.
+pub(super) struct Stored<'a> {
+    pub(super) bytes: Cow<'a, [u8]>,
+    pub(super) big_endian: bool,
+    /// Bits of a value, where a codestream knows better than BitsStored.
+    pub(super) bits: u16,
+}
+
+/// The encoded bytes of each frame of a file.
+pub(super) enum FrameBytes<'a> {
+    Plain(&'a [u8]),
+    Encapsulated(Vec<Vec<std::ops::Range<usize>>>),
+}
+
+/// Finds the frames of a file.
+///
+/// # Errors
+/// No pixel data, or less than its size calls for; a transfer syntax without a reader.
+pub(super) fn locate<'a>(
+    opened: &'a Opened,
+    format: &PixelFormat,
+    frames: usize,
+) -> Result<FrameBytes<'a>> {
+    let bad = |problem: String| Error::bad_data(&opened.path, problem);
+    let Some(span) = &opened.pixels else { return Err(bad("has no pixel data".into())) };
+    let data = opened.data_set();
+    if span.declared.is_some() {
+        let needed = format.frame_bytes() as u64 * frames as u64;
+        let there = span.bytes.len() as u64;
+        if there < needed {
+            return Err(bad(format!(
+                "has {there} bytes of pixel data where {} x {} x {frames} voxels of {} bits need \
+                 {needed}; the file was cut off or its header is wrong, fetch it again",
+                format.columns, format.rows, format.bits_allocated
+            )));
+        }
+        return Ok(FrameBytes::Plain(&data[span.bytes.clone()][..needed as usize]));
+    }
+    decoder(opened)?;
+    walk::frames(data, span, frames, opened.encoding).map(FrameBytes::Encapsulated).map_err(bad)
+}
+
+/// The stored values of frame `index`.
+///
+/// # Errors
+/// The codec refuses the bytes, or gives another number of voxels.
+pub(super) fn stored<'a>(
+    opened: &'a Opened,
+    format: &PixelFormat,
+    frames: &FrameBytes<'a>,
+    index: usize,
+) -> Result<Stored<'a>> {
+    match frames {
+        FrameBytes::Plain(bytes) => {
+            let len = format.frame_bytes();
+            Ok(Stored {
+                bytes: Cow::Borrowed(&bytes[index * len..(index + 1) * len]),
+                big_endian: opened.big_endian(),
+                bits: format.bits_stored,
+            })
+        }
+        FrameBytes::Encapsulated(fragments) => {
+            let bytes: Vec<u8> = fragments[index]
+                .iter()
+                .flat_map(|range| &opened.data_set()[range.clone()])
+                .copied()
+                .collect();
+            decode(opened, format, &bytes).map_err(|problem| {
+                let name = syntax_name(&opened.transfer_syntax);
+                Error::bad_data(
+                    &opened.path,
+                    format!("frame {} cannot be decoded ({name}): {problem}", index + 1),
+                )
+            })
+        }
+    }
+}
+
+fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Stored<'a>, String> {
+    let (columns, rows, bits) = claimed_size(bytes).unwrap_or((
+        format.columns as u32,
+        format.rows as u32,
+        format.bits_stored,
+    ));
+    if (columns as usize, rows as usize) != (format.columns, format.rows) {
+        return Err(format!(
+            "the compressed image is {columns} x {rows}, the header says {} x {}",
+            format.columns, format.rows
+        ));
+    }
+    let codec = decoder(opened).map_err(|e| e.to_string())?;
+    let frame = Compressed { uid: &opened.transfer_syntax, format, bytes };
+    let mut out = Vec::new();
+    // The codecs index by what the stream says; a stream that lies must not end the program.
+    let decoded = catch_unwind(AssertUnwindSafe(|| codec.decode_frame(&frame, 0, &mut out)));
+    match decoded {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => return Err(e.to_string()),
+        Err(_) => return Err("the codec gave up on damaged data; fetch the file again".into()),
+    }
+    if out.len() < format.frame_bytes() {
+        return Err(format!("{} bytes instead of {}", out.len(), format.frame_bytes()));
+    }
+    out.truncate(format.frame_bytes());
+    Ok(Stored { bytes: Cow::Owned(out), big_endian: false, bits: bits.min(format.bits_stored) })
+}
+
+type Reader = &'static (dyn PixelDataReader + Send + Sync);
+
+fn decoder(opened: &Opened) -> Result<Reader> {
+    let uid = opened.transfer_syntax.as_str();
+    // 12-bit JPEG with loss: the codec takes it for 8 bits.
+    let refused = [uids::JPEG_EXTENDED12_BIT];
+    let codec = TransferSyntaxRegistry.get(uid).map(|syntax| syntax.codec());
+    match codec {
+        Some(Codec::EncapsulatedPixelData(Some(reader), _)) if !refused.contains(&uid) => {
+            Ok(&**reader)
+        }
+        _ => Err(Error::unsupported(
+            &opened.path,
+            format!(
+                "is compressed as {} ({uid}), which this build does not read; convert it to \
+                 explicit little endian, for instance with gdcmconv --raw or dcmdjpeg{}",
+                syntax_name(uid),
+                if uid == uids::JPEGLS_LOSSLESS || uid == uids::JPEGLS_NEAR_LOSSLESS {
+                    ", or build abscope with the feature jpeg-ls"
+                } else {
+                    ""
+                }
+            ),
+        )),
+    }
+}
+
+fn syntax_name(uid: &str) -> &'static str {
+    TransferSyntaxRegistry.get(uid).map_or("unknown transfer syntax", |syntax| syntax.name())
+}
+
+/// Width, height and bits that a JPEG (SOF marker), JPEG-LS or JPEG 2000 (SIZ marker) stream claims.
+/// `None` for other streams.
+fn claimed_size(bytes: &[u8]) -> Option<(u32, u32, u16)> {
+    let u16_at = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+    let u32_at = |at: usize| Some(u32::from(u16_at(at)?) << 16 | u32::from(u16_at(at + 2)?));
+    match u16_at(0)? {
+        0xFF4F if u16_at(2)? == 0xFF51 => {
+            let width = u32_at(8)?.saturating_sub(u32_at(16)?);
+            let height = u32_at(12)?.saturating_sub(u32_at(20)?);
+            Some((width, height, u16::from(bytes.get(42)? & 0x7F) + 1))
+        }
+        0xFFD8 => {
+            let mut at = 2;
+            loop {
+                let marker = u16_at(at)?;
+                let frame = matches!(marker, 0xFFC0..=0xFFCF | 0xFFF7)
+                    && ![0xFFC4, 0xFFC8, 0xFFCC].contains(&marker);
+                if frame {
+                    let bits = u16::from(*bytes.get(at + 4)?);
+                    return Some((u32::from(u16_at(at + 7)?), u32::from(u16_at(at + 5)?), bits));
+                }
+                at += 2 + usize::from(u16_at(at + 2)?);
+            }
+        }
+        _ => None,
+    }
+}
+
+/// One compressed frame, as the codecs want to see it.
+struct Compressed<'a> {
+    uid: &'a str,
+    format: &'a PixelFormat,
+    bytes: &'a [u8],
+}
+
+impl PixelDataObject for Compressed<'_> {
+    fn transfer_syntax_uid(&self) -> &str {
+        self.uid
+    }
+    fn rows(&self) -> Option<u16> {
+        u16::try_from(self.format.rows).ok()
+    }
+    fn cols(&self) -> Option<u16> {
+        u16::try_from(self.format.columns).ok()
+    }
+    fn samples_per_pixel(&self) -> Option<u16> {
+        Some(1)
+    }
+    fn bits_allocated(&self) -> Option<u16> {
+        Some(self.format.bits_allocated)
+    }
+    fn bits_stored(&self) -> Option<u16> {
+        Some(self.format.bits_stored)
+    }
+    fn photometric_interpretation(&self) -> Option<&str> {
+        Some("MONOCHROME2")
+    }
+    fn number_of_frames(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn number_of_fragments(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
+        (fragment == 0).then_some(Cow::Borrowed(self.bytes))
+    }
+    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
+        Some(Cow::Borrowed(&[]))
+    }
+    fn raw_pixel_data(&self) -> Option<RawPixelData> {
+        let fragments: Vec<InMemFragment> = vec![self.bytes.to_vec()];
+        let sequence = PixelFragmentSequence::new_fragments(fragments);
+        let (offset_table, fragments) = sequence.into_parts();
+        Some(RawPixelData { fragments, offset_table })
+    }
+}
+
+/// Turns stored values into whole HU. Returns the number of padded voxels, or `None` where a value
+/// is not a whole number of 16 bits.
+pub(super) fn whole(
+    stored: &Stored<'_>,
+    format: &PixelFormat,
+    slope: i32,
+    intercept: i32,
+    out: &mut [i16],
+) -> Option<u64> {
+    let shift = u32::from(format.high_bit + 1 - format.bits_stored);
+    let plain = format.bits_allocated == 16
+        && !stored.big_endian
+        && shift == 0
+        && slope.unsigned_abs() <= 1 << 14
+        && intercept.unsigned_abs() <= 1 << 28;
+    if !plain {
+        let mut padded = 0;
+        let mut at = 0;
+        each(stored, format, |value| {
+            let hu = match value {
+                Some(value) => {
+                    i16::try_from(value * i64::from(slope) + i64::from(intercept)).ok()?
+                }
+                None => {
+                    padded += 1;
+                    PADDING_HU
+                }
+            };
+            out[at] = hu;
+            at += 1;
+            Some(())
+        })?;
+        return Some(padded);
+    }
+    let scale = Scale { unused: 16 - u32::from(stored.bits), slope, intercept };
+    match (format.signed, format.padding) {
+        (false, None) => scale.words::<false, false>(&stored.bytes, (1, 0), out),
+        (true, None) => scale.words::<true, false>(&stored.bytes, (1, 0), out),
+        (false, Some(range)) => scale.words::<false, true>(&stored.bytes, range, out),
+        (true, Some(range)) => scale.words::<true, true>(&stored.bytes, range, out),
+    }
+}
+
+/// What turns words of 16 bits into HU.
+struct Scale {
+    /// Bits above the value.
+    unused: u32,
+    slope: i32,
+    intercept: i32,
+}
+
+impl Scale {
+    /// One pass without branches, which the compiler turns into vector instructions: the usual CT
+    /// goes through here.
+    fn words<const SIGNED: bool, const PADDED: bool>(
+        &self,
+        bytes: &[u8],
+        padding: (i64, i64),
+        out: &mut [i16],
+    ) -> Option<u64> {
+        let Self { unused, slope, intercept } = *self;
+        // The range of padding lies within 17 bits.
+        let (low, high) = (padding.0 as i32, padding.1 as i32);
+        let mut fits = true;
+        let mut padded = 0u64;
+        for (out, b) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+            let word = u16::from_le_bytes([b[0], b[1]]);
+            let value = if SIGNED {
+                i32::from((word << unused).cast_signed() >> unused)
+            } else {
+                i32::from((word << unused) >> unused)
+            };
+            let hu = value * slope + intercept;
+            if PADDED {
+                let raw = if SIGNED { i32::from(word.cast_signed()) } else { i32::from(word) };
+                let is_padding = (low <= raw) & (raw <= high) | (low <= value) & (value <= high);
+                padded += u64::from(is_padding);
+                *out = if is_padding { PADDING_HU } else { hu as i16 };
+                fits &= is_padding | (i32::from(hu as i16) == hu);
+            } else {
+                *out = hu as i16;
+                fits &= i32::from(hu as i16) == hu;
+            }
+        }
+        fits.then_some(padded)
+    }
+}
+
+/// Turns stored values into HU of any kind. Returns the number of padded voxels.
+pub(super) fn real(
+    stored: &Stored<'_>,
+    format: &PixelFormat,
+    slope: f64,
+    intercept: f64,
+    out: &mut [f32],
+) -> u64 {
+    let mut padded = 0;
+    let mut at = 0;
+    let done = each(stored, format, |value| {
+        out[at] = match value {
+            Some(value) => (value as f64 * slope + intercept) as f32,
+            None => {
+                padded += 1;
+                f32::from(PADDING_HU)
+            }
+        };
+        at += 1;
+        Some(())
+    });
+    debug_assert!(done.is_some(), "every value is taken");
+    padded
+}
+
+/// Hands over every stored value; `None` for a padded one. Stops where the taker does.
+pub(super) fn each(
+    stored: &Stored<'_>,
+    format: &PixelFormat,
+    mut take: impl FnMut(Option<i64>) -> Option<()>,
+) -> Option<()> {
+    let bytes = usize::from(format.bits_allocated / 8);
+    let shift = u32::from(format.high_bit + 1 - format.bits_stored);
+    let unused = 64 - u32::from(stored.bits);
+    let allocated = 64 - u32::from(format.bits_allocated);
+    for chunk in stored.bytes.chunks_exact(bytes) {
+        let mut word = 0u64;
+        for (at, byte) in chunk.iter().enumerate() {
+            let place = if stored.big_endian { bytes - 1 - at } else { at };
+            word |= u64::from(*byte) << (8 * place);
+        }
+        let value = if format.signed {
+            ((word >> shift) << unused).cast_signed() >> unused
+        } else {
+            (((word >> shift) << unused) >> unused).cast_signed()
+        };
+        // Padding may lie outside of BitsStored, so that the whole word is compared as well.
+        let raw = if format.signed {
+            (word << allocated).cast_signed() >> allocated
+        } else {
+            word.cast_signed()
+        };
+        let is_padding = format.padding.is_some_and(|(low, high)| {
+            (low..=high).contains(&raw) || (low..=high).contains(&value)
+        });
+        take((!is_padding).then_some(value))?;
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(bits_stored: u16, high_bit: u16, signed: bool) -> PixelFormat {
+        PixelFormat {
+            rows: 1,
+            columns: 4,
+            bits_allocated: 16,
+            bits_stored,
+            high_bit,
+            signed,
+            padding: None,
+        }
+    }
+
+    fn values(words: [u16; 4], format: &PixelFormat) -> ([i16; 4], Option<u64>) {
+        let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let stored =
+            Stored { bytes: Cow::Owned(bytes), big_endian: false, bits: format.bits_stored };
+        let mut out = [0; 4];
+        let padded = whole(&stored, format, 1, -1024, &mut out);
+        (out, padded)
+    }
+
+    #[test]
+    fn bits_above_bits_stored_are_no_part_of_the_value() {
+        // PS3.5, 8.1.1: 12 bits in the low or the high part of a word.
+        let words = [0xF001, 0x0FFF, 0x0800, 0x1000];
+        assert_eq!(values(words, &format(12, 11, false)).0, [-1023, 3071, 1024, -1024]);
+        assert_eq!(values(words, &format(12, 11, true)).0, [-1023, -1025, -3072, -1024]);
+        let words = [0x001F, 0xFFF0, 0x8000, 0x0010];
+        assert_eq!(values(words, &format(12, 15, false)).0, [-1023, 3071, 1024, -1023]);
+    }
+
+    #[test]
+    fn padding_becomes_air_and_is_counted() {
+        let mut format = format(16, 15, true);
+        format.padding = Some((-2000, -1990));
+        let words = [-2000i16, -1995, -1989, 24].map(i16::cast_unsigned);
+        assert_eq!(values(words, &format), ([-1024, -1024, -3013, -1000], Some(2)));
+    }
+
+    #[test]
+    fn a_value_beyond_16_bits_is_noticed() {
+        assert_eq!(values([65535; 4], &format(16, 15, false)).1, None);
+    }
+}

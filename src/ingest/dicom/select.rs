@@ -1,0 +1,257 @@
+//! Which series and which delineation are meant, where paths leave a choice.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::catalogue::{Catalogue, Delineation, References, Series};
+use super::series::PatientKey;
+use super::source::Source;
+use crate::error::{Error, Result};
+
+/// A CT series to be read.
+#[derive(Clone, Debug)]
+pub struct SeriesChoice {
+    /// Its files.
+    pub sources: Vec<Source>,
+    /// Its patient.
+    pub patient: PatientKey,
+    /// StudyInstanceUID.
+    pub study: String,
+}
+
+/// A structure set or segmentation to be read.
+#[derive(Clone, Debug)]
+pub struct DelineationChoice {
+    /// Its file.
+    pub source: Source,
+    /// Its patient.
+    pub patient: PatientKey,
+    /// RTSTRUCT or SEG.
+    pub modality: String,
+    /// FrameOfReferenceUIDs in which it was drawn.
+    pub frames: BTreeSet<String>,
+}
+
+/// What was chosen for image and mask; `None` for what is no DICOM.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The image.
+    pub series: Option<SeriesChoice>,
+    /// The lesions.
+    pub delineation: Option<DelineationChoice>,
+    /// What was noticed.
+    pub warnings: Vec<String>,
+}
+
+impl Selection {
+    /// Chooses the CT series below `image` and the structure set or segmentation below `mask`, each
+    /// where it is given. The series is the one of `uid` where that is given, else the one to which
+    /// the delineation refers, else the only one.
+    ///
+    /// # Errors
+    /// There is none, or more than one, each then listed; the paths cannot be read.
+    pub fn find(image: Option<&Path>, mask: Option<&Path>, uid: Option<&str>) -> Result<Self> {
+        let of_image = image.map(Catalogue::scan).transpose()?;
+        let of_mask = match (mask, &of_image) {
+            (Some(mask), Some(_)) if image == Some(mask) => None,
+            (Some(mask), _) => Some(Catalogue::scan(mask)?),
+            (None, _) => None,
+        };
+        let of_mask = of_mask.as_ref().or(of_image.as_ref());
+        let found = match (mask, of_mask) {
+            (Some(path), Some(catalogue)) => {
+                Some(delineation(path, catalogue, of_image.as_ref(), uid)?)
+            }
+            _ => None,
+        };
+        let mut selection = Self::default();
+        if let (Some(path), Some(catalogue)) = (image, &of_image) {
+            let series = series(path, catalogue, found.as_ref(), uid)?;
+            selection = Self::of(catalogue, series, None);
+        }
+        if let Some(found) = &found {
+            selection.delineation = Some(choice(found));
+            let same = selection.series.as_ref().is_none_or(|s| s.patient == found.patient.key);
+            if !same {
+                selection.warnings.push(
+                    "image and lesions name different patients (PatientID and its issuer)".into(),
+                );
+            }
+        }
+        Ok(selection)
+    }
+
+    /// A series of a catalogue, with its delineation.
+    pub fn of(
+        catalogue: &Catalogue,
+        series: &Series,
+        delineation: Option<&Delineation<'_>>,
+    ) -> Self {
+        let place = catalogue.patients.iter().find_map(|patient| {
+            let holds = |s: &&super::catalogue::Study| {
+                s.series.iter().any(|other| std::ptr::eq(other, series))
+            };
+            patient.studies.iter().find(holds).map(|study| (patient, study))
+        });
+        let (patient, study) =
+            place.map_or_else(Default::default, |(p, s)| (p.key.clone(), s.uid.clone()));
+        Self {
+            series: Some(SeriesChoice { sources: series.sources(), patient, study }),
+            delineation: delineation.map(choice),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Selection {
+    /// The files and archives that will be read, each once.
+    pub fn files(&self) -> BTreeSet<&Path> {
+        let series = self.series.iter().flat_map(|s| &s.sources);
+        let delineation = self.delineation.iter().map(|d| &d.source);
+        series.chain(delineation).map(|s| s.file.as_path()).collect()
+    }
+}
+
+fn choice(found: &Delineation<'_>) -> DelineationChoice {
+    DelineationChoice {
+        source: found.instance.source.clone(),
+        patient: found.patient.key.clone(),
+        modality: found.series.modality.clone(),
+        frames: found.references.frames.clone(),
+    }
+}
+
+fn delineation<'a>(
+    path: &Path,
+    catalogue: &'a Catalogue,
+    images: Option<&Catalogue>,
+    uid: Option<&str>,
+) -> Result<Delineation<'a>> {
+    let mut all = catalogue.delineations();
+    if all.len() > 1
+        && let Some(uid) = uid
+    {
+        all.retain(|d| {
+            let target = images.unwrap_or(catalogue).target(&d.patient.key, d.references);
+            target.map_or_else(|_| d.references.series.contains(uid), |s| s.uid == uid)
+        });
+    }
+    match all.as_slice() {
+        [only] => Ok(*only),
+        [] => Err(Error::bad_data(
+            path,
+            format!(
+                "holds no structure set (RTSTRUCT) and no segmentation (SEG){}{}",
+                if uid.is_some() { " of this series" } else { "" },
+                first_problem(catalogue)
+            ),
+        )),
+        several => Err(Error::bad_request(format!(
+            "{}: holds {} structure sets or segmentations; name one of their files as the mask:{}",
+            path.display(),
+            several.len(),
+            listed(several.iter().map(|d| {
+                let names: Vec<&str> =
+                    d.references.regions.iter().take(8).map(|(_, n)| n.as_str()).collect();
+                format!(
+                    "{} ({}: {})",
+                    d.instance.source.display().display(),
+                    d.series.modality,
+                    names.join(", ")
+                )
+            }))
+        ))),
+    }
+}
+
+fn series<'a>(
+    path: &Path,
+    catalogue: &'a Catalogue,
+    found: Option<&Delineation<'_>>,
+    uid: Option<&str>,
+) -> Result<&'a Series> {
+    let all: Vec<&Series> = catalogue.series().map(|(_, s)| s).filter(|s| s.is_ct()).collect();
+    if all.is_empty() {
+        let modalities: BTreeSet<&str> =
+            catalogue.series().map(|(_, s)| s.modality.as_str()).collect();
+        let there = match modalities.len() {
+            0 => String::new(),
+            _ => format!("; it has {}", modalities.into_iter().collect::<Vec<_>>().join(", ")),
+        };
+        return Err(Error::bad_data(
+            path,
+            format!("holds no CT series{there}{}", first_problem(catalogue)),
+        ));
+    }
+    let list = |series: &[&Series]| listed(series.iter().map(|s| describe(s)));
+    if let Some(uid) = uid {
+        let chosen: Vec<&Series> = all.iter().copied().filter(|s| s.uid == uid).collect();
+        return match chosen.as_slice() {
+            [only] => Ok(only),
+            [] => Err(Error::bad_request(format!(
+                "{}: holds no CT series {uid}; it holds:{}",
+                path.display(),
+                list(&all)
+            ))),
+            _ => Err(Error::bad_request(format!(
+                "{}: {} studies or patients have a series {uid}; name the folder of one of them",
+                path.display(),
+                chosen.len()
+            ))),
+        };
+    }
+    if let Some(found) = found {
+        let References { series, .. } = found.references;
+        return catalogue.target(&found.patient.key, found.references).map_err(|problem| {
+            let hint = if series.is_empty() { "the one it was drawn on" } else { "another one" };
+            Error::bad_request(format!(
+                "{}: {problem}; choose {hint} with --series:{}",
+                found.instance.source.display().display(),
+                list(&all)
+            ))
+        });
+    }
+    match all.as_slice() {
+        [only] => Ok(only),
+        several => Err(Error::bad_request(format!(
+            "{}: holds {} CT series; choose one with --series:{}",
+            path.display(),
+            several.len(),
+            list(several)
+        ))),
+    }
+}
+
+/// One line per choice, the first twenty.
+fn listed(lines: impl ExactSizeIterator<Item = String>) -> String {
+    let more = lines.len().saturating_sub(20);
+    let mut text: String = lines.take(20).map(|line| format!("\n  {line}")).collect();
+    if more > 0 {
+        text.push_str(&format!("\n  and {more} more"));
+    }
+    text
+}
+
+fn describe(series: &Series) -> String {
+    let mut text = format!("{}: {} files", series.uid, series.instances.len());
+    if let Ok(acquisition) = series.acquisition() {
+        let thickness = acquisition.slice_thickness.map(|t| format!(", {t} mm slices"));
+        let kernel = acquisition.kernel.map(|k| format!(", kernel {k}"));
+        let kvp = acquisition.kvp.map(|k| format!(", {k} kVp"));
+        let contrast = acquisition.contrast.map(|c| format!(", contrast {c}"));
+        text.extend([thickness, kernel, kvp, contrast].into_iter().flatten());
+    }
+    text
+}
+
+fn first_problem(catalogue: &Catalogue) -> String {
+    let unreadable = catalogue.problems.iter().filter(|p| p.unreadable);
+    let count = unreadable.clone().count();
+    unreadable
+        .take(1)
+        .map(|p| {
+            let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            format!("; unreadable: {}: {}{more}", p.file.display(), p.problem)
+        })
+        .collect()
+}

@@ -1,0 +1,178 @@
+//! Where a DICOM file's bytes are: a file, or a member of a zip archive.
+//!
+//! Members are inflated into memory and never written to disk, so that their names cannot lead
+//! anywhere.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::object::{self, Bytes, Opened};
+use crate::error::{Error, Result};
+use crate::ingest::bytes;
+use crate::plan::hex;
+
+/// The largest member that is inflated; the largest enhanced CT reach about 1 GiB.
+const MAX_MEMBER: u64 = 2 << 30;
+/// A member may be this many times larger than its bytes in the archive: an empty CT slice reaches
+/// about 200, an archive bomb the 1032 of deflate.
+const MAX_RATIO: u64 = 500;
+/// Members of one archive.
+const MAX_MEMBERS: usize = 1_000_000;
+
+/// A file, or a member of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// The file or archive.
+    pub file: PathBuf,
+    /// Place in the archive's directory, and name.
+    pub member: Option<(usize, String)>,
+}
+
+impl Source {
+    /// A file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self { file: path.into(), member: None }
+    }
+
+    /// What messages call it.
+    pub fn display(&self) -> PathBuf {
+        match &self.member {
+            None => self.file.clone(),
+            Some((_, name)) => self.file.join(name),
+        }
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// It cannot be read; a member is damaged or beyond the limits.
+    pub fn bytes(&self) -> Result<Bytes> {
+        match &self.member {
+            None => Ok(Arc::new(bytes::map(&self.file)?)),
+            Some((index, _)) => {
+                let mut archive = open_archive(&self.file)?;
+                let shown = self.display();
+                Ok(Arc::new(inflate(&mut archive, *index, &shown, MAX_MEMBER)?))
+            }
+        }
+    }
+
+    /// Its DICOM data set up to the pixel data; `None` where it is no DICOM.
+    ///
+    /// # Errors
+    /// As [`Source::bytes`] and [`object::open_header`].
+    pub fn open_header(&self) -> Result<Option<Opened>> {
+        object::open_bytes(&self.display(), self.bytes()?, false)
+    }
+
+    /// Its whole DICOM data set.
+    ///
+    /// # Errors
+    /// As [`Source::bytes`] and [`object::open`].
+    pub fn open(&self) -> Result<Opened> {
+        let path = self.display();
+        object::open_bytes(&path, self.bytes()?, true)?
+            .ok_or_else(|| Error::bad_data(&path, "is not a DICOM file"))
+    }
+
+    /// SHA-256 of its bytes.
+    ///
+    /// # Errors
+    /// As [`Source::bytes`].
+    pub fn sha256(&self) -> Result<[u8; 32]> {
+        Ok(Sha256::digest((*self.bytes()?).as_ref()).into())
+    }
+}
+
+/// SHA-256 over the sorted SHA-256 of all sources, in hexadecimal: it depends on the files' content
+/// and not on their names or order.
+///
+/// # Errors
+/// As [`Source::bytes`].
+pub fn digest(sources: &[Source]) -> Result<String> {
+    use rayon::prelude::*;
+    let mut digests = sources.par_iter().map(Source::sha256).collect::<Result<Vec<[u8; 32]>>>()?;
+    digests.sort_unstable();
+    if let [only] = digests.as_slice() {
+        return Ok(hex(only));
+    }
+    Ok(hex(&Sha256::digest(digests.concat())))
+}
+
+/// Whether bytes are a DICOM file or a zip archive.
+pub(in crate::ingest) fn is_dicom_or_zip(bytes: &[u8]) -> bool {
+    is_zip(bytes) || object::is_dicom(bytes)
+}
+
+/// Whether a file starts like a zip archive.
+pub(super) fn is_zip(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04")
+}
+
+/// Calls `visit` with each member of an archive: its source, and its bytes or what is wrong with it.
+///
+/// # Errors
+/// The archive cannot be opened, or has too many members.
+pub(super) fn for_each_member(
+    path: &Path,
+    mut visit: impl FnMut(Source, Result<Vec<u8>>),
+) -> Result<()> {
+    let mut archive = open_archive(path)?;
+    if archive.len() > MAX_MEMBERS {
+        return Err(Error::too_big(format!(
+            "{}: has {} members; abscope looks at up to {MAX_MEMBERS}",
+            path.display(),
+            archive.len()
+        )));
+    }
+    for index in 0..archive.len() {
+        let name = {
+            let member = archive.by_index_raw(index);
+            let member = member.map_err(|e| damaged(path, &e))?;
+            if !member.is_file() {
+                continue;
+            }
+            match member.name() {
+                Ok(name) => name.into_owned(),
+                Err(e) => return Err(damaged(path, &e)),
+            }
+        };
+        let source = Source { file: path.to_owned(), member: Some((index, name)) };
+        let shown = source.display();
+        let bytes = inflate(&mut archive, index, &shown, MAX_MEMBER);
+        visit(source, bytes);
+    }
+    Ok(())
+}
+
+type Archive = zip::ZipArchive<BufReader<File>>;
+
+fn open_archive(path: &Path) -> Result<Archive> {
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    zip::ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(path, &e))
+}
+
+fn inflate(archive: &mut Archive, index: usize, shown: &Path, limit: u64) -> Result<Vec<u8>> {
+    let member = archive.by_index(index).map_err(|e| damaged(shown, &e))?;
+    let allowed = member.compressed_size().saturating_mul(MAX_RATIO).saturating_add(1 << 20);
+    let allowed = allowed.min(limit);
+    let mut out = Vec::new();
+    member.take(allowed + 1).read_to_end(&mut out).map_err(|e| {
+        Error::bad_data(shown, format!("the archive is damaged here ({e}); fetch it again"))
+    })?;
+    if out.len() as u64 > allowed {
+        return Err(Error::too_big(format!(
+            "{}: inflates to more than {allowed} bytes; extract the archive first if it is sound",
+            shown.display()
+        )));
+    }
+    Ok(out)
+}
+
+fn damaged(path: &Path, problem: &zip::result::ZipError) -> Error {
+    Error::bad_data(path, format!("cannot be read as a zip archive ({problem})"))
+}

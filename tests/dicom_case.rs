@@ -1,0 +1,161 @@
+//! Cases of DICOM images and lesions.
+//!
+//! Oracle: the NIfTI image and mask of the IBSI CT phantom, made by the initiative from the same
+//! DICOM series and structure set.
+
+use std::path::{Path, PathBuf};
+
+use abscope::batch::discover::discover;
+use abscope::export::csv;
+use abscope::extract::extract;
+use abscope::ingest::{Case, LoadOptions, load};
+use abscope::plan::Plan;
+use abscope::settings::Settings;
+use assert_cmd::Command;
+
+const PHANTOM: &str = "fixtures/ibsi/ct_radiomics_phantom";
+
+fn phantom(name: &str) -> PathBuf {
+    Path::new(PHANTOM).join(name)
+}
+
+fn options() -> LoadOptions {
+    LoadOptions { patient: Some("P".into()), kvp: Some(120.0), ..LoadOptions::default() }
+}
+
+fn loaded(image: &str, mask: &str) -> Case {
+    load(&phantom(image), &phantom(mask), &options()).expect("loads")
+}
+
+fn features(mut case: Case) -> Vec<u8> {
+    for lesion in &mut case.lesions {
+        // A label has no name; it is a column of its own and no feature.
+        lesion.name = None;
+    }
+    let plan = Plan::resolve(&Settings::default()).expect("the default settings");
+    let mut table = Vec::new();
+    csv::write(&extract(&case, &plan), &mut table).expect("written");
+    table
+}
+
+#[test]
+fn the_phantom_as_dicom_has_the_mask_and_the_feature_bytes_of_its_nifti() {
+    let dicom = loaded("dicom", "dicom/DCM_RS_00060.dcm");
+    let nifti = loaded("image.nii.gz", "mask.nii.gz");
+    let (a, b) = (&dicom.lesions[0].mask, &nifti.lesions[0].mask);
+    assert_eq!(dicom.lesions.len(), 1);
+    assert_eq!(dicom.lesions[0].name.as_deref(), Some("GTV-1"));
+    assert_eq!(b.voxel_count(), 125_256);
+    assert_eq!(a.bounds(), b.bounds());
+    let differing = a.inside().iter().zip(b.inside()).filter(|(a, b)| a != b).count();
+    assert_eq!(differing, 0);
+    assert!(features(dicom) == features(nifti), "feature bytes differ");
+}
+
+#[test]
+fn formats_mix_and_a_folder_serves_as_both() {
+    let reference = loaded("image.nii.gz", "mask.nii.gz");
+    for (image, mask) in [
+        ("dicom", "dicom"),
+        ("dicom", "mask.nii.gz"),
+        ("image.nii.gz", "dicom"),
+        ("image.nii.gz", "dicom/DCM_RS_00060.dcm"),
+    ] {
+        let case = loaded(image, mask);
+        assert!(case.volume == reference.volume, "{image} {mask}");
+        assert!(case.lesions[0].mask == reference.lesions[0].mask, "{image} {mask}");
+        assert_eq!(case.warnings, Vec::<String>::new(), "{image} {mask}");
+    }
+}
+
+#[test]
+fn lesions_are_chosen_by_name_number_or_pattern_and_sites_by_the_users_table() {
+    let take = |roi: &str| {
+        let options = LoadOptions { roi: vec![roi.into()], ..options() };
+        load(&phantom("dicom"), &phantom("dicom"), &options)
+    };
+    for roi in ["GTV-1", "gtv-1", "1", "GTV.*"] {
+        assert_eq!(take(roi).expect(roi).lesions.len(), 1);
+    }
+    let problem = take("PTV").expect_err("not there").to_string();
+    assert!(problem.contains("\"PTV\"") && problem.contains("1 (GTV-1)"), "{problem}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let table = folder.path().join("sites.csv");
+    let with = |text: &str| {
+        std::fs::write(&table, text).expect("written");
+        let sites = abscope::ingest::sites::SiteTable::read(&table).expect("a table");
+        let options = LoadOptions { site_table: Some(sites), ..options() };
+        load(&phantom("dicom"), &phantom("dicom"), &options).expect("loads")
+    };
+    assert_eq!(with("roi,site\nGTV.*,lung\n").lesions[0].site.as_deref(), Some("lung"));
+    let case = with("roi,site\nPTV,lung\n");
+    assert_eq!(case.lesions[0].site, None);
+    assert_eq!(case.warnings, ["no row of the table of sites matches \"GTV-1\""]);
+}
+
+fn abscope(key: &Path) -> Command {
+    let mut command = Command::cargo_bin("abscope").expect("the binary");
+    command.env("ABSCOPE_KEY_FILE", key);
+    command
+}
+
+#[test]
+fn ids_are_pseudonyms_unless_asked_otherwise() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    let inspect = |more: &[&str]| {
+        let output = abscope(&key).arg("inspect").arg(phantom("dicom")).args(more).output();
+        let output = output.expect("runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let (first, again) = (inspect(&[]), inspect(&[]));
+    assert_eq!(first, again);
+    // The phantom's PatientID is 1, its name PAT1.
+    assert!(!first.contains("PAT1") && first.contains("patient P-"), "{first}");
+    assert!(inspect(&["--identify"]).contains("patient 1\n"));
+    assert!(first.contains("204 x 201 x 60 voxels of 0.977 x 0.977 x 3 mm"), "{first}");
+    // 125,256 voxels of 0.977 x 0.977 x 3 mm.
+    assert!(first.contains("1 GTV-1: 358.681 mL"), "{first}");
+    let json: serde_json::Value = serde_json::from_str(&inspect(&["--json"])).expect("JSON");
+    let study = &json["patients"][0]["studies"][0];
+    assert_eq!(study["series"][0]["files"], 60);
+    assert_eq!(study["delineations"][0]["series"], study["series"][0]["uid"]);
+
+    std::fs::write(folder.path().join("other"), format!("{:064x}\n", 1)).expect("written");
+    let other = abscope(&folder.path().join("other")).arg("inspect").arg(phantom("dicom")).output();
+    let other = String::from_utf8(other.expect("runs").stdout).expect("text");
+    assert_ne!(first.lines().next(), other.lines().next());
+}
+
+#[test]
+fn batch_finds_the_dicom_case_of_a_folder() {
+    let found = discover(&phantom("dicom"), true).expect("readable");
+    assert_eq!(found.unmatched, []);
+    let [case] = found.manifest.cases.as_slice() else { panic!("one case") };
+    assert_eq!(case.patient, "1");
+    assert_eq!(case.image_path, phantom("dicom"));
+    let case = load(&case.image_path, &case.mask_path, &case.load_options(false)).expect("loads");
+    assert_eq!(case.lesions[0].mask.voxel_count(), 125_256);
+}
+
+#[test]
+fn what_leaves_a_choice_or_holds_nothing_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.txt"), "hello").expect("written");
+    let problem = load(folder.path(), &phantom("mask.nii.gz"), &options()).expect_err("empty");
+    assert!(problem.to_string().contains("holds no CT series"), "{problem}");
+    let slices = |n: usize| phantom(&format!("dicom/DCM_IMG_{n:05}.dcm"));
+    for n in 0..3 {
+        std::fs::copy(slices(n), folder.path().join(n.to_string())).expect("copied");
+    }
+    let problem = load(folder.path(), folder.path(), &options()).expect_err("no lesions");
+    assert!(problem.to_string().contains("no structure set"), "{problem}");
+    let rs = phantom("dicom/DCM_RS_00060.dcm");
+    std::fs::copy(&rs, folder.path().join("rs1")).expect("copied");
+    let options = LoadOptions { series: Some("1.2.3".into()), ..options() };
+    let problem = load(folder.path(), &rs, &options).expect_err("another series");
+    let uid = "1.3.6.1.4.1.9590.100.1.2.296658988911737913102339329841519593982";
+    assert!(problem.to_string().contains(uid), "{problem}");
+}
