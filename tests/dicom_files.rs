@@ -1,0 +1,240 @@
+//! DICOM files of independent writers (pydicom, highdicom, dcmtk; see fixtures/dicom/make.py).
+//!
+//! Oracle: the formulas from which the script made them, repeated here.
+
+use std::path::{Path, PathBuf};
+
+use abscope::geometry::Geometry;
+use abscope::ingest::dicom::series::{self, CtSeries, SlicePolicy};
+use abscope::ingest::dicom::source::Source;
+use abscope::ingest::{Case, LoadOptions, load};
+use abscope::mask::Mask;
+
+const SIZE: [usize; 3] = [40, 32, 4];
+const SPACING: [f64; 3] = [0.7, 0.5, 2.5];
+const ORIGIN: [f64; 3] = [-10.0, -20.0, 30.0];
+
+fn made(name: &str) -> PathBuf {
+    Path::new("fixtures/dicom").join(name)
+}
+
+fn try_series(name: &str) -> abscope::Result<CtSeries> {
+    let entries = std::fs::read_dir(made(name)).expect("a folder");
+    let sources: Vec<Source> = entries.map(|e| Source::file(e.expect("an entry").path())).collect();
+    series::read(&sources, SlicePolicy::Refuse)
+}
+
+fn hu(x: usize, y: usize, z: usize) -> f32 {
+    (7 * x + 13 * y + 101 * z) as f32 - 1000.0
+}
+
+/// Every voxel of slice z, column x, row y lies where the writer put it, with its HU.
+fn assert_voxels(ct: &CtSeries, axes: [[f64; 3]; 2], slices: usize, name: &str) {
+    let [a, b] = axes;
+    let normal = abscope::geometry::cross(a, b);
+    let grid = ct.volume.geometry();
+    assert_eq!(grid.voxel_count(), SIZE[0] * SIZE[1] * slices, "{name}");
+    for z in 0..slices {
+        for y in 0..SIZE[1] {
+            for x in 0..SIZE[0] {
+                let steps = [x, y, z].map(|i| i as f64);
+                let world: [f64; 3] = std::array::from_fn(|i| {
+                    let [dx, dy, dz]: [f64; 3] = std::array::from_fn(|k| steps[k] * SPACING[k]);
+                    ORIGIN[i] + dx * a[i] + dy * b[i] + dz * normal[i]
+                });
+                let at = grid.world_to_voxel(world);
+                let nearest = at.map(f64::round);
+                assert!((0..3).all(|k| (at[k] - nearest[k]).abs() < 1e-3), "{name}: {at:?}");
+                let got = ct.volume.get(nearest.map(|v| v as usize));
+                assert_eq!(got, hu(x, y, z), "{name}: {x} {y} {z}");
+            }
+        }
+    }
+}
+
+const AXIAL: [[f64; 3]; 2] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
+
+#[test]
+fn every_transfer_syntax_gives_the_voxels_that_were_written() {
+    for name in [
+        "plain",
+        "implicit",
+        "big-endian",
+        "deflated",
+        "no-meta",
+        "rle",
+        "rle-dcmtk",
+        "j2k",
+        "jpeg-sv1",
+        "jpeg-lossless",
+    ] {
+        for sign in ["unsigned", "signed"] {
+            let name = format!("ct/{name}-{sign}");
+            let ct = try_series(&name).unwrap_or_else(|e| panic!("{e}"));
+            assert_voxels(&ct, AXIAL, 2, &name);
+            assert_eq!(ct.acquisition.kvp, Some(120.0));
+            assert_eq!(ct.warnings, Vec::<String>::new(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn jpeg_ls_is_read_or_named() {
+    for sign in ["unsigned", "signed"] {
+        let name = format!("ct/jpegls-{sign}");
+        if cfg!(feature = "jpeg-ls") {
+            assert_voxels(&try_series(&name).expect("reads"), AXIAL, 2, &name);
+        } else {
+            let problem = try_series(&name).expect_err("no codec").to_string();
+            assert!(
+                problem.contains("JPEG-LS") && problem.contains("feature jpeg-ls"),
+                "{problem}"
+            );
+        }
+    }
+}
+
+#[test]
+fn compression_with_loss_gives_a_warning() {
+    let ct = try_series("ct/j2k-with-loss").expect("reads");
+    assert!(ct.warnings.iter().any(|w| w.contains("with loss")), "{:?}", ct.warnings);
+    assert!((ct.volume.get([5, 5, 0]) - hu(5, 5, 0)).abs() <= 2.0);
+}
+
+#[test]
+fn every_orientation_and_multi_frame_has_its_voxels_in_place() {
+    for (name, axes) in [
+        ("ct/feet-first", [[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
+        ("ct/prone", [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]),
+        ("ct/oblique", [[0.8, 0.6, 0.0], [0.0, 0.0, -1.0]]),
+        ("ct/legacy-enhanced", AXIAL),
+    ] {
+        let ct = try_series(name).unwrap_or_else(|e| panic!("{e}"));
+        assert_voxels(&ct, axes, 4, name);
+    }
+}
+
+fn case(image: &str, mask: &str, options: LoadOptions) -> Case {
+    let options = LoadOptions { patient: Some("P".into()), ..options };
+    load(&made(image), &made(mask), &options).unwrap_or_else(|e| panic!("{mask}: {e}"))
+}
+
+/// Whether the stored voxel (column, row, slice) is set, by its place in the world.
+fn is_set(mask: &Mask, stored: &Geometry, at: [usize; 3]) -> bool {
+    let world = stored.voxel_to_world(at.map(|i| i as f64));
+    mask.contains(mask.grid().world_to_voxel(world).map(|v| v.round() as usize))
+}
+
+fn assert_mask(mask: &Mask, axes: [[f64; 3]; 2], inside: impl Fn(usize, usize, usize) -> bool) {
+    let direction = [axes[0], axes[1], abscope::geometry::cross(axes[0], axes[1])];
+    let stored = Geometry { size: SIZE, spacing: SPACING, origin: ORIGIN, direction };
+    let mut count = 0;
+    for z in 0..SIZE[2] {
+        for y in 0..SIZE[1] {
+            for x in 0..SIZE[0] {
+                count += usize::from(inside(x, y, z));
+                assert_eq!(is_set(mask, &stored, [x, y, z]), inside(x, y, z), "{x} {y} {z}");
+            }
+        }
+    }
+    assert_eq!(mask.voxel_count(), count);
+}
+
+fn first(x: usize, y: usize, z: usize) -> bool {
+    (3..9).contains(&x) && (2..7).contains(&y) && z < 2
+}
+
+fn second(x: usize, y: usize, z: usize) -> bool {
+    (6..13).contains(&x) && (4..10).contains(&y) && (z == 1 || z == 3)
+}
+
+#[test]
+fn binary_segments_overlap_and_their_frames_come_in_any_order() {
+    let oblique = [[0.8, 0.6, 0.0], [0.0, 0.0, -1.0]];
+    for (image, mask, axes) in [
+        ("seg/ct", "seg/binary", AXIAL),
+        ("seg/ct", "seg/binary-shuffled", AXIAL),
+        ("seg/oblique-ct", "seg/oblique", oblique),
+    ] {
+        let case = case(image, mask, LoadOptions::default());
+        let names: Vec<_> = case.lesions.iter().map(|l| l.name.as_deref()).collect();
+        assert_eq!(names, [Some("node one"), Some("node two")]);
+        assert_mask(&case.lesions[0].mask, axes, first);
+        assert_mask(&case.lesions[1].mask, axes, second);
+        assert_eq!(case.kvp, Some(120.0));
+    }
+}
+
+#[test]
+fn fractions_belong_from_the_threshold_on() {
+    for (threshold, from) in [(None, 20), (Some(0.25), 10)] {
+        let options = LoadOptions { fractional_threshold: threshold, ..LoadOptions::default() };
+        // The boxes end at column 13 of 40, below a half.
+        let read = load(
+            &made("seg/ct"),
+            &made("seg/fractional"),
+            &LoadOptions { patient: Some("P".into()), ..options },
+        );
+        if from == 20 {
+            let problem = read.expect_err("nothing reaches 0.5").to_string();
+            assert!(problem.contains("no lesion"), "{problem}");
+            continue;
+        }
+        let case = read.expect("reads");
+        // Segment 1 ends at column 8: empty. Columns 10 to 12 of segment 2 have 0.25 and more; 10 of
+        // 40 is 63.75 of 255, stored as 64.
+        assert_eq!(case.lesions.len(), 1);
+        assert_mask(&case.lesions[0].mask, AXIAL, |x, y, z| second(x, y, z) && x >= from);
+        assert!(case.warnings.iter().any(|w| w.contains("node one") && w.contains("empty")));
+    }
+}
+
+#[test]
+fn label_maps_give_one_mask_per_value_also_for_a_part_of_the_slices() {
+    let case_of = |mask| case("seg/ct", mask, LoadOptions::default());
+    let whole = case_of("seg/labelmap");
+    assert_mask(&whole.lesions[0].mask, AXIAL, |x, y, z| first(x, y, z) && !second(x, y, z));
+    assert_mask(&whole.lesions[1].mask, AXIAL, second);
+    let part = case_of("seg/labelmap-part");
+    assert_mask(&part.lesions[0].mask, AXIAL, |x, y, z| {
+        first(x, y, z) && !second(x, y, z) && z > 0
+    });
+    assert_mask(&part.lesions[1].mask, AXIAL, second);
+}
+
+#[test]
+fn contours_fill_voxel_centres_and_keep_their_holes() {
+    let options =
+        LoadOptions { roi: vec!["GTV.*".into(), "off image".into()], ..Default::default() };
+    let case = case("rtstruct/ct", "rtstruct/set", options);
+    let outer = |x: usize, y: usize| (2..10).contains(&x) && (3..11).contains(&y);
+    let hole = |x: usize, y: usize| (5..7).contains(&x) && (6..8).contains(&y);
+    let ids: Vec<&str> = case.lesions.iter().map(|l| l.id.as_str()).collect();
+    assert_eq!(ids, ["1", "2", "7"]);
+    assert_mask(&case.lesions[0].mask, AXIAL, |x, y, z| {
+        outer(x, y) && (z == 1 || (z == 2 && !hole(x, y)))
+    });
+    assert_mask(&case.lesions[1].mask, AXIAL, |x, y, z| z == 1 && outer(x, y) && !hole(x, y));
+    assert_mask(&case.lesions[2].mask, AXIAL, |x, y, z| z == 3 && outer(x, y));
+    let said = |part: &str| case.warnings.iter().any(|w| w.contains(part));
+    assert!(said("ROI 7 (off image): 1 contours meet no slice"), "{:?}", case.warnings);
+}
+
+#[test]
+fn empty_regions_and_points_are_told() {
+    let case = case("rtstruct/ct", "rtstruct/set", LoadOptions::default());
+    let said = |part: &str| case.warnings.iter().any(|w| w.contains(part));
+    assert!(said("ROI 5 (empty) is empty"), "{:?}", case.warnings);
+    assert!(said("ROI 9 (marker): 1 contours are points"), "{:?}", case.warnings);
+}
+
+#[test]
+fn a_folder_of_everything_needs_a_choice_and_lists_it() {
+    let problem = load(&made("seg"), &made("seg"), &LoadOptions::default()).expect_err("several");
+    let problem = problem.to_string();
+    assert!(problem.contains("6 structure sets or segmentations"), "{problem}");
+    assert!(problem.contains("node one, node two"), "{problem}");
+    // Each names its own series among several.
+    let case = case("seg", "seg/oblique", LoadOptions::default());
+    assert_eq!(case.lesions.len(), 2);
+}
