@@ -764,16 +764,16 @@ impl Dataset {
         Ok(data)
     }
 
-    /// The same rows with the logarithm of the volume as the only feature; `None` where a volume is
-    /// not known.
-    pub fn volume_only(&self) -> Option<Self> {
-        let volumes: Vec<f64> = self
-            .volume_ml
-            .iter()
-            .map(|v| v.filter(|v| *v > 0.0).map(f64::ln))
-            .collect::<Option<_>>()?;
-        let values = Array2::from_shape_vec((self.len(), 1), volumes).ok()?;
-        Some(Self { columns: vec!["ln(volume_ml)".into()], values, repeated: None, ..self.clone() })
+    /// The same rows with the logarithm of the volume as the only feature.
+    ///
+    /// # Errors
+    /// The number of rows whose volume is not known.
+    pub fn volume_only(&self) -> Result<Self, usize> {
+        let volumes: Vec<f64> =
+            self.volume_ml.iter().filter_map(|v| v.filter(|v| *v > 0.0).map(f64::ln)).collect();
+        let unknown = self.len() - volumes.len();
+        let values = Array2::from_shape_vec((self.len(), 1), volumes).map_err(|_| unknown)?;
+        Ok(Self { columns: vec!["ln(volume_ml)".into()], values, repeated: None, ..self.clone() })
     }
 
     /// The same rows without features.

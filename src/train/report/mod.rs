@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::dataset::Prepared;
 use super::elastic_net::Response;
-use super::evaluate::mean_over;
+use super::evaluate::{Comparison, Unavailable, VOLUME, mean_over};
 use super::{Config, Trained};
 use crate::error::{Error, Result};
 use crate::signature::domain::number;
@@ -66,6 +66,7 @@ pub fn page(prepared: &Prepared, config: &Config, trained: &Trained) -> Result<S
         warnings => warnings(prepared, config, trained),
         measured => Value::from(Serde(&trained.performance.measured)),
         comparisons => Value::from(Serde(&trained.performance.comparisons)),
+        unavailable => Value::from(Serde(&trained.performance.unavailable)),
         at_cutoff => trained.performance.at_cutoff,
         volume_correlation => trained.performance.volume_correlation,
         apparent => trained.stability.apparent,
@@ -105,7 +106,7 @@ fn headline(prepared: &Prepared, trained: &Trained) -> Vec<String> {
         data.columns.len(),
         trained.model.terms.len()
     ));
-    if let Some(volume) = trained.performance.comparisons.first() {
+    if let Some(volume) = against_volume(trained) {
         let verdict = match volume.interval {
             Some([low, _]) if low > 0.0 => "It predicts more than",
             Some([_, high]) if high < 0.0 => "It predicts less than",
@@ -114,6 +115,10 @@ fn headline(prepared: &Prepared, trained: &Trained) -> Vec<String> {
         sentences.push(format!("{verdict} {} alone.", volume.against));
     }
     sentences
+}
+
+fn against_volume(trained: &Trained) -> Option<&Comparison> {
+    trained.performance.comparisons.iter().find(|c| c.against == VOLUME)
 }
 
 /// What a reader must know before believing the numbers.
@@ -152,11 +157,16 @@ fn warnings(prepared: &Prepared, config: &Config, trained: &Trained) -> Vec<Stri
             permutation.p
         ));
     }
-    if let Some(first) = trained.performance.comparisons.first()
-        && first.interval.is_some_and(|[low, _]| low <= 0.0)
-    {
-        warnings
-            .push(format!("The signature is not shown to be better than {} alone.", first.against));
+    for comparison in &trained.performance.comparisons {
+        if comparison.interval.is_none_or(|[low, _]| low <= 0.0) {
+            warnings.push(format!(
+                "The signature is not shown to be better than {} alone.",
+                comparison.against
+            ));
+        }
+    }
+    for Unavailable { what, reason } in &trained.performance.unavailable {
+        warnings.push(format!("No {what}: {reason}."));
     }
     if let Some(r) = trained.performance.volume_correlation
         && r.abs() >= 0.7
