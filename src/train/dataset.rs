@@ -77,8 +77,9 @@ pub struct Prepared {
     pub notes: Vec<String>,
 }
 
-/// Columns of PyRadiomics that describe the run and not the lesion.
-const DIAGNOSTICS: &str = "diagnostics_*";
+/// Columns that describe the run and not the lesion: PyRadiomics', MIRP's, LIFEx'.
+const ABOUT_THE_RUN: [&str; 6] =
+    ["diagnostics_*", "image_*", "id_*", "INFO_*", "PARAMS_*", "CHECK_*"];
 
 impl Prepared {
     /// Reads and joins the two tables.
@@ -192,7 +193,8 @@ fn candidates(
     let wanted = |name: &str| {
         let included =
             features.include.is_empty() || features.include.iter().any(|p| fits(name, p));
-        let diagnostic = !own && features.include.is_empty() && fits(name, DIAGNOSTICS);
+        let about_the_run = || ABOUT_THE_RUN.iter().any(|pattern| fits(name, pattern));
+        let diagnostic = !own && features.include.is_empty() && about_the_run();
         let batch = features.batch.as_deref() == Some(name);
         included && !diagnostic && !batch && !features.exclude.iter().any(|p| fits(name, p))
     };

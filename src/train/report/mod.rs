@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::dataset::Prepared;
 use super::elastic_net::Response;
-use super::evaluate::{Comparison, Unavailable, VOLUME, mean_over};
+use super::evaluate::{Comparison, VOLUME, mean_over};
 use super::{Config, Trained};
 use crate::error::{Error, Result};
 use crate::signature::domain::number;
@@ -78,12 +78,21 @@ pub fn page(prepared: &Prepared, config: &Config, trained: &Trained) -> Result<S
         dropped => Value::from(Serde(dropped(trained))),
         candidates => prepared.data.columns.len(),
         outcome => config.outcome.name(),
-        config => toml::to_string(config).unwrap_or_default(),
+        config => toml::to_string(&without_folders(config)).unwrap_or_default(),
         notes => &prepared.notes,
         items => Value::from(Serde(&items)),
         version => env!("CARGO_PKG_VERSION"),
     };
     environment.get_template("train.html").and_then(|t| t.render(context)).map_err(failed)
+}
+
+/// The configuration with file names only: a report goes to others, who have other folders.
+fn without_folders(config: &Config) -> Config {
+    let mut shown = config.clone();
+    for file in [&mut shown.features.settings, &mut shown.features.repeated] {
+        *file = file.as_ref().and_then(|f| f.file_name()).map(Into::into);
+    }
+    shown
 }
 
 fn headline(prepared: &Prepared, trained: &Trained) -> Vec<String> {
@@ -113,6 +122,8 @@ fn headline(prepared: &Prepared, trained: &Trained) -> Vec<String> {
             _ => "It is not shown to predict more than",
         };
         sentences.push(format!("{verdict} {} alone.", volume.against));
+    } else {
+        sentences.push("It could not be compared with volume alone.".to_owned());
     }
     sentences
 }
@@ -165,8 +176,13 @@ fn warnings(prepared: &Prepared, config: &Config, trained: &Trained) -> Vec<Stri
             ));
         }
     }
-    for Unavailable { what, reason } in &trained.performance.unavailable {
-        warnings.push(format!("No {what}: {reason}."));
+    if trained.stability.left_out > 0 {
+        warnings.push(format!(
+            "{} of {} patient resamples could not be fitted and do not count in frequencies, optimism \
+             and coefficient draws.",
+            trained.stability.left_out,
+            trained.stability.left_out + trained.stability.draws
+        ));
     }
     if let Some(r) = trained.performance.volume_correlation
         && r.abs() >= 0.7
