@@ -312,9 +312,10 @@ fn measure(
                     .collect();
                 let errors: Vec<f64> = areas.iter().map(|a| a.standard_error).collect();
                 let interval = quantile::mean(&errors)
-                    .map(|standard_error| Auc { value, standard_error }.interval());
+                    .map(|standard_error| Auc { value, standard_error }.logit_interval());
                 let several = data.len() > data.patients.len();
-                (interval, if several { "Obuchowski's error" } else { "DeLong's error" })
+                let how = if several { "Obuchowski's error" } else { "DeLong's error" };
+                (interval, format!("{how}, interval on the logit scale"))
             }
             _ => {
                 let interval = bootstrap::percentile_interval(
@@ -323,7 +324,7 @@ fn measure(
                     validation.seed,
                     |rows| over_repeats(metric, data, predictions, Some(rows)),
                 );
-                (interval, "patient bootstrap")
+                (interval, "patient bootstrap".to_owned())
             }
         };
         measured.push(Measured {

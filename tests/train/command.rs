@@ -27,13 +27,17 @@ const FOREIGN: &str = "[features]\nengine = \"PyRadiomics\"\n";
 
 impl Bench {
     fn new() -> Self {
+        Self::of(40)
+    }
+
+    fn of(patients: usize) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let mut normal = move || rng.sample::<f64, _>(StandardNormal);
         let mut features =
             "patient,lesion,site,kvp,volume_ml,scanner,diagnostics_Version".to_owned();
         (0..12).for_each(|j| write!(features, ",original_f{j}").expect("text"));
         let mut outcomes = "patient,lesion,cd8,response,months,event\n".to_owned();
-        for patient in 0..40 {
+        for patient in 0..patients {
             let own = normal();
             for lesion in 0..1 + patient % 3 {
                 let x: Vec<f64> = (0..12).map(|_| normal()).collect();
@@ -123,7 +127,9 @@ fn score_spread(model: &Path, features: &Path) -> (Model, Vec<f64>) {
 
 #[test]
 fn models_of_all_kinds_are_written_and_scored() {
-    let bench = Bench::new();
+    // With 40 patients the one-standard-error rule often leaves a binary outcome no feature, in
+    // scikit-learn as here, and the report rightly does not claim more than volume.
+    let bench = Bench::of(120);
     for kind in ["gaussian", "binomial", "cox"] {
         let config =
             format!("{MODEL}{}{FOREIGN}covariates = [\"site\", \"kvp\"]\n{QUICK}", outcome(kind));
@@ -142,7 +148,12 @@ fn models_of_all_kinds_are_written_and_scored() {
         assert_eq!(draws[0].len(), model.coefficients().len());
         assert!(model.evaluation[0].value > 0.2);
         let report = std::fs::read_to_string(bench.path("report/report.html")).expect("a report");
-        assert!(report.contains("<svg") && report.contains("It predicts more than volume alone"));
+        let claim = "It predicts more than volume alone";
+        assert!(
+            report.contains("<svg") && report.contains(claim),
+            "{kind}: {:?}",
+            model.evaluation
+        );
         assert!(!report.contains("NaN") && !report.contains("<script"));
         let checklist =
             std::fs::read_to_string(bench.path("report/checklist.md")).expect("a checklist");
@@ -238,7 +249,8 @@ fn tables_of_other_engines_give_foreign_models() {
         score("features.csv").success();
         let text = std::fs::read_to_string(bench.path("features.csv")).expect("a table");
         bench.write("renamed.csv", &text.replacen(feature, "another_name", 1));
-        score("renamed.csv").code(2).stderr(contains(feature));
+        // Without the column no lesion has a score, and the column is named.
+        score("renamed.csv").code(1).stderr(contains(format!("{feature} has no value")));
     }
 }
 
