@@ -3,7 +3,8 @@
 //! Two questions, each over repeated simulations from one seed:
 //!
 //! 1. A fixed score on lesions that cluster in patients: does the interval of a sample cover the AUC
-//!    of the population? Obuchowski's error against DeLong's, which takes lesions as independent.
+//!    of the population? Obuchowski's error, symmetric and on the logit scale that training uses,
+//!    against DeLong's, which takes lesions as independent.
 //! 2. The whole procedure: does the interval of the nested cross-validation cover the AUC that the
 //!    trained signature has on 20,000 new patients?
 //!
@@ -83,16 +84,21 @@ fn fixed_score(simulations: u64) {
     };
     let population = simulate(40_000, 4, &mut generator(u64::MAX));
     let truth = auc::area(&score(&population), classes(&population)).expect("two classes");
-    let covered: Vec<[bool; 2]> = (0..simulations)
+    let covered: Vec<[bool; 3]> = (0..simulations)
         .into_par_iter()
         .map(|stream| {
             let data = simulate(60, 4, &mut generator(stream));
             let scores = score(&data);
             let y = classes(&data);
-            let within = |a: Option<auc::Auc>| {
-                a.is_some_and(|a| (a.interval()[0]..=a.interval()[1]).contains(&truth))
+            let within = |interval: Option<[f64; 2]>| {
+                interval.is_some_and(|[low, high]| (low..=high).contains(&truth))
             };
-            [within(auc::clustered(&scores, y, &data.patient)), within(auc::delong(&scores, y))]
+            let clustered = auc::clustered(&scores, y, &data.patient);
+            [
+                within(clustered.map(|a| a.logit_interval())),
+                within(clustered.map(|a| a.interval())),
+                within(auc::delong(&scores, y).map(|a| a.interval())),
+            ]
         })
         .collect();
     let share = |k: usize| {
@@ -100,9 +106,11 @@ fn fixed_score(simulations: u64) {
     };
     println!(
         "fixed score, true AUC {truth:.3}, 60 patients of 4 lesions, {simulations} simulations: \
-         covered {:.1} % (Obuchowski), {:.1} % (DeLong)",
+         covered {:.1} % (Obuchowski, logit scale), {:.1} % (Obuchowski, symmetric), {:.1} % (DeLong, \
+         symmetric)",
         share(0),
-        share(1)
+        share(1),
+        share(2)
     );
 }
 

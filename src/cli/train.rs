@@ -61,6 +61,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             .unwrap_or_default();
         eprintln!("{} {:.3}{interval}: {}", measured.label, measured.value, measured.method);
     }
+    for missing in &trained.performance.unavailable {
+        eprintln!("note: no {}: {}", missing.what, missing.reason);
+    }
     if let Some(permutation) = &trained.permutation {
         eprintln!("permutation test: p = {:.3}", permutation.p);
     }

@@ -77,8 +77,9 @@ pub struct Prepared {
     pub notes: Vec<String>,
 }
 
-/// Columns of PyRadiomics that describe the run and not the lesion.
-const DIAGNOSTICS: &str = "diagnostics_*";
+/// Columns that describe the run and not the lesion: PyRadiomics', MIRP's, LIFEx'.
+const ABOUT_THE_RUN: [&str; 6] =
+    ["diagnostics_*", "image_*", "id_*", "INFO_*", "PARAMS_*", "CHECK_*"];
 
 impl Prepared {
     /// Reads and joins the two tables.
@@ -192,7 +193,8 @@ fn candidates(
     let wanted = |name: &str| {
         let included =
             features.include.is_empty() || features.include.iter().any(|p| fits(name, p));
-        let diagnostic = !own && features.include.is_empty() && fits(name, DIAGNOSTICS);
+        let about_the_run = || ABOUT_THE_RUN.iter().any(|pattern| fits(name, pattern));
+        let diagnostic = !own && features.include.is_empty() && about_the_run();
         let batch = features.batch.as_deref() == Some(name);
         included && !diagnostic && !batch && !features.exclude.iter().any(|p| fits(name, p))
     };
@@ -764,16 +766,16 @@ impl Dataset {
         Ok(data)
     }
 
-    /// The same rows with the logarithm of the volume as the only feature; `None` where a volume is
-    /// not known.
-    pub fn volume_only(&self) -> Option<Self> {
-        let volumes: Vec<f64> = self
-            .volume_ml
-            .iter()
-            .map(|v| v.filter(|v| *v > 0.0).map(f64::ln))
-            .collect::<Option<_>>()?;
-        let values = Array2::from_shape_vec((self.len(), 1), volumes).ok()?;
-        Some(Self { columns: vec!["ln(volume_ml)".into()], values, repeated: None, ..self.clone() })
+    /// The same rows with the logarithm of the volume as the only feature.
+    ///
+    /// # Errors
+    /// The number of rows whose volume is not known.
+    pub fn volume_only(&self) -> Result<Self, usize> {
+        let volumes: Vec<f64> =
+            self.volume_ml.iter().filter_map(|v| v.filter(|v| *v > 0.0).map(f64::ln)).collect();
+        let unknown = self.len() - volumes.len();
+        let values = Array2::from_shape_vec((self.len(), 1), volumes).map_err(|_| unknown)?;
+        Ok(Self { columns: vec!["ln(volume_ml)".into()], values, repeated: None, ..self.clone() })
     }
 
     /// The same rows without features.

@@ -127,6 +127,9 @@ pub struct Measured {
     pub method: String,
 }
 
+/// The comparator that many signatures turn out to be.
+pub const VOLUME: &str = "volume";
+
 /// A predictor to compare with.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
@@ -142,6 +145,15 @@ pub struct Comparison {
     pub p: Option<f64>,
 }
 
+/// A metric or a comparison that there is no number for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unavailable {
+    /// What is missing.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// Performance out of fold.
 #[derive(Clone, Debug)]
 pub struct Performance {
@@ -149,6 +161,8 @@ pub struct Performance {
     pub measured: Vec<Measured>,
     /// Comparison with volume alone and with the covariates alone.
     pub comparisons: Vec<Comparison>,
+    /// What could not be measured or compared, and why.
+    pub unavailable: Vec<Unavailable>,
     /// Spearman correlation of the score with volume.
     pub volume_correlation: Option<f64>,
     /// Sensitivity and specificity at the folds' own cut-offs, for binary outcomes.
@@ -165,23 +179,23 @@ impl Procedure<'_> {
     pub fn evaluate(&self, data: &Dataset) -> Result<Performance> {
         let repeats = self.config.validation.repeats;
         let predictions = self.nested(data, repeats)?;
-        let measured = measure(data, &predictions, self.config);
+        let (measured, mut unavailable) = measure(data, &predictions, self.config);
         let mut comparisons = Vec::new();
-        let simple = simple(self.config, &[]);
-        // A comparator that cannot be fitted, such as a volume or a tube voltage that does not vary in
-        // a training part, is no comparator; the signature is measured all the same.
-        if let Some(volume) = data.volume_only()
-            && let Ok(other) = (Procedure { config: &simple }).nested(&volume, repeats)
-        {
-            comparisons.extend(compare("volume", data, &predictions, &other, self.config));
-        }
-        let with_covariates = self::simple(self.config, &self.config.features.covariates);
-        let alone = Procedure { config: &with_covariates };
-        if !self.config.features.covariates.is_empty()
-            && let Ok(other) = alone.nested(&data.covariates_only(), repeats)
-        {
-            let name = self.config.features.covariates.join(" and ");
-            comparisons.extend(compare(&name, data, &predictions, &other, self.config));
+        // A comparator that cannot be fitted, such as a tube voltage that does not vary in a training
+        // part, is no comparator; the signature is measured all the same, and the reader told.
+        for (name, alone) in self.comparators(data) {
+            let compared = alone.and_then(|(config, columns)| {
+                let other = Procedure { config: &config }
+                    .nested(&columns, repeats)
+                    .map_err(|e| e.to_string())?;
+                compare(&name, data, &predictions, &other, self.config)
+                    .ok_or_else(|| "the metric does not exist for it".to_owned())
+            });
+            match compared {
+                Ok(comparison) => comparisons.push(comparison),
+                Err(reason) => unavailable
+                    .push(Unavailable { what: format!("comparison with {name} alone"), reason }),
+            }
         }
         let volume_correlation = data
             .volume_ml
@@ -190,7 +204,33 @@ impl Procedure<'_> {
             .collect::<Option<Vec<f64>>>()
             .and_then(|v| quantile::spearman(&mean_over(&predictions.score), &v));
         let at_cutoff = at_cutoff(&data.response, &predictions);
-        Ok(Performance { measured, comparisons, volume_correlation, at_cutoff, predictions })
+        Ok(Performance {
+            measured,
+            comparisons,
+            unavailable,
+            volume_correlation,
+            at_cutoff,
+            predictions,
+        })
+    }
+}
+
+/// A comparator's name, and what it is fitted with and on, or why it is not.
+type Comparator = (String, Result<(Config, Dataset), String>);
+
+impl Procedure<'_> {
+    /// Volume alone, and the covariates alone where there are any.
+    fn comparators(&self, data: &Dataset) -> Vec<Comparator> {
+        let volume = data.volume_only().map(|columns| (simple(self.config, &[]), columns)).map_err(
+            |unknown| format!("the volume of {unknown} of {} rows is not known", data.len()),
+        );
+        let mut comparators = vec![(VOLUME.to_owned(), volume)];
+        let covariates = &self.config.features.covariates;
+        if !covariates.is_empty() {
+            let alone = (simple(self.config, covariates), data.covariates_only());
+            comparators.push((covariates.join(" and "), Ok(alone)));
+        }
+        comparators
     }
 }
 
@@ -242,48 +282,60 @@ fn over_repeats(
     quantile::mean(&values)
 }
 
-fn measure(data: &Dataset, predictions: &OutOfFold, config: &Config) -> Vec<Measured> {
+fn measure(
+    data: &Dataset,
+    predictions: &OutOfFold,
+    config: &Config,
+) -> (Vec<Measured>, Vec<Unavailable>) {
     let validation = &config.validation;
     let scheme = format!(
         "nested {}x{}-fold cross-validation by patient, {} repeats",
         validation.outer_folds, validation.inner_folds, validation.repeats
     );
-    Metric::of(config.outcome.kind())
-        .iter()
-        .filter_map(|&metric| {
-            let value = over_repeats(metric, data, predictions, None)?;
-            let (interval, how) = match (metric, &data.response) {
-                (Metric::Auc, Response::Binary(y)) => {
-                    let areas: Vec<Auc> = predictions
-                        .score
-                        .iter()
-                        .filter_map(|s| auc::clustered(s, y, &data.patient))
-                        .collect();
-                    let errors: Vec<f64> = areas.iter().map(|a| a.standard_error).collect();
-                    let interval = quantile::mean(&errors)
-                        .map(|standard_error| Auc { value, standard_error }.interval());
-                    let several = data.len() > data.patients.len();
-                    (interval, if several { "Obuchowski's error" } else { "DeLong's error" })
-                }
-                _ => {
-                    let interval = bootstrap::percentile_interval(
-                        &data.patient,
-                        validation.interval_draws,
-                        validation.seed,
-                        |rows| over_repeats(metric, data, predictions, Some(rows)),
-                    );
-                    (interval, "patient bootstrap")
-                }
-            };
-            Some(Measured {
-                metric,
-                label: metric.label(),
-                value,
-                interval,
-                method: format!("{scheme}, {how}"),
-            })
-        })
-        .collect()
+    let (mut measured, mut unavailable) = (Vec::new(), Vec::new());
+    for &metric in Metric::of(config.outcome.kind()) {
+        let Some(value) = over_repeats(metric, data, predictions, None) else {
+            unavailable.push(Unavailable {
+                what: metric.label().to_owned(),
+                reason: "it does not exist for these predictions, as where all of a repeat are \
+                             alike or no pair can be compared"
+                    .to_owned(),
+            });
+            continue;
+        };
+        let (interval, how) = match (metric, &data.response) {
+            (Metric::Auc, Response::Binary(y)) => {
+                let areas: Vec<Auc> = predictions
+                    .score
+                    .iter()
+                    .filter_map(|s| auc::clustered(s, y, &data.patient))
+                    .collect();
+                let errors: Vec<f64> = areas.iter().map(|a| a.standard_error).collect();
+                let interval = quantile::mean(&errors)
+                    .map(|standard_error| Auc { value, standard_error }.logit_interval());
+                let several = data.len() > data.patients.len();
+                let how = if several { "Obuchowski's error" } else { "DeLong's error" };
+                (interval, format!("{how}, interval on the logit scale"))
+            }
+            _ => {
+                let interval = bootstrap::percentile_interval(
+                    &data.patient,
+                    validation.interval_draws,
+                    validation.seed,
+                    |rows| over_repeats(metric, data, predictions, Some(rows)),
+                );
+                (interval, "patient bootstrap".to_owned())
+            }
+        };
+        measured.push(Measured {
+            metric,
+            label: metric.label(),
+            value,
+            interval,
+            method: format!("{scheme}, {how}"),
+        });
+    }
+    (measured, unavailable)
 }
 
 fn compare(

@@ -20,6 +20,8 @@ use crate::stats::{bootstrap, quantile};
 pub struct Stability {
     /// Number of resamples that could be fitted.
     pub draws: usize,
+    /// Number of resamples that could not, such as those of one class.
+    pub left_out: usize,
     /// Share of resamples that select each column of the data set.
     pub frequency: Vec<f64>,
     /// Share of the resamples that select a column in which its coefficient has the sign of the
@@ -86,6 +88,7 @@ impl Procedure<'_> {
             draws.iter().map(|d| d.selected.iter().map(|s| s.0).collect()).collect();
         Ok(Stability {
             draws: draws.len(),
+            left_out: validation.bootstrap - draws.len(),
             frequency,
             same_sign,
             index: nogueira(&sets, data.columns.len()),

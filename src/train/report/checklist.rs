@@ -56,6 +56,13 @@ pub fn items(prepared: &Prepared, config: &Config, trained: &Trained) -> Vec<Ite
         .comparisons
         .iter()
         .map(|c| format!("{} alone {:.3}, difference {:.3}", c.against, c.value, c.difference))
+        .chain(
+            trained
+                .performance
+                .unavailable
+                .iter()
+                .map(|u| format!("{} not available: {}", u.what, u.reason)),
+        )
         .collect::<Vec<_>>()
         .join("; ");
     let scaling = format!(

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::dataset::Prepared;
 use super::elastic_net::Response;
-use super::evaluate::mean_over;
+use super::evaluate::{Comparison, VOLUME, mean_over};
 use super::{Config, Trained};
 use crate::error::{Error, Result};
 use crate::signature::domain::number;
@@ -66,6 +66,7 @@ pub fn page(prepared: &Prepared, config: &Config, trained: &Trained) -> Result<S
         warnings => warnings(prepared, config, trained),
         measured => Value::from(Serde(&trained.performance.measured)),
         comparisons => Value::from(Serde(&trained.performance.comparisons)),
+        unavailable => Value::from(Serde(&trained.performance.unavailable)),
         at_cutoff => trained.performance.at_cutoff,
         volume_correlation => trained.performance.volume_correlation,
         apparent => trained.stability.apparent,
@@ -77,12 +78,21 @@ pub fn page(prepared: &Prepared, config: &Config, trained: &Trained) -> Result<S
         dropped => Value::from(Serde(dropped(trained))),
         candidates => prepared.data.columns.len(),
         outcome => config.outcome.name(),
-        config => toml::to_string(config).unwrap_or_default(),
+        config => toml::to_string(&without_folders(config)).unwrap_or_default(),
         notes => &prepared.notes,
         items => Value::from(Serde(&items)),
         version => env!("CARGO_PKG_VERSION"),
     };
     environment.get_template("train.html").and_then(|t| t.render(context)).map_err(failed)
+}
+
+/// The configuration with file names only: a report goes to others, who have other folders.
+fn without_folders(config: &Config) -> Config {
+    let mut shown = config.clone();
+    for file in [&mut shown.features.settings, &mut shown.features.repeated] {
+        *file = file.as_ref().and_then(|f| f.file_name()).map(Into::into);
+    }
+    shown
 }
 
 fn headline(prepared: &Prepared, trained: &Trained) -> Vec<String> {
@@ -105,15 +115,21 @@ fn headline(prepared: &Prepared, trained: &Trained) -> Vec<String> {
         data.columns.len(),
         trained.model.terms.len()
     ));
-    if let Some(volume) = trained.performance.comparisons.first() {
+    if let Some(volume) = against_volume(trained) {
         let verdict = match volume.interval {
             Some([low, _]) if low > 0.0 => "It predicts more than",
             Some([_, high]) if high < 0.0 => "It predicts less than",
             _ => "It is not shown to predict more than",
         };
         sentences.push(format!("{verdict} {} alone.", volume.against));
+    } else {
+        sentences.push("It could not be compared with volume alone.".to_owned());
     }
     sentences
+}
+
+fn against_volume(trained: &Trained) -> Option<&Comparison> {
+    trained.performance.comparisons.iter().find(|c| c.against == VOLUME)
 }
 
 /// What a reader must know before believing the numbers.
@@ -152,11 +168,21 @@ fn warnings(prepared: &Prepared, config: &Config, trained: &Trained) -> Vec<Stri
             permutation.p
         ));
     }
-    if let Some(first) = trained.performance.comparisons.first()
-        && first.interval.is_some_and(|[low, _]| low <= 0.0)
-    {
-        warnings
-            .push(format!("The signature is not shown to be better than {} alone.", first.against));
+    for comparison in &trained.performance.comparisons {
+        if comparison.interval.is_none_or(|[low, _]| low <= 0.0) {
+            warnings.push(format!(
+                "The signature is not shown to be better than {} alone.",
+                comparison.against
+            ));
+        }
+    }
+    if trained.stability.left_out > 0 {
+        warnings.push(format!(
+            "{} of {} patient resamples could not be fitted and do not count in frequencies, optimism \
+             and coefficient draws.",
+            trained.stability.left_out,
+            trained.stability.left_out + trained.stability.draws
+        ));
     }
     if let Some(r) = trained.performance.volume_correlation
         && r.abs() >= 0.7
