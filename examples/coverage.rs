@@ -13,6 +13,7 @@
 //! ```
 //!
 //! The arguments are the numbers of simulations for the two questions.
+#![allow(clippy::print_stdout, reason = "the figures are its result")]
 
 use abscope::stats::auc;
 use abscope::train::elastic_net::Response;
