@@ -159,3 +159,19 @@ fn what_leaves_a_choice_or_holds_nothing_is_an_error_that_says_so() {
     let uid = "1.3.6.1.4.1.9590.100.1.2.296658988911737913102339329841519593982";
     assert!(problem.to_string().contains(uid), "{problem}");
 }
+
+#[test]
+fn the_report_works_on_the_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("report");
+    let mut command = abscope(&folder.path().join("key"));
+    command.arg("report").arg(phantom("dicom")).arg(phantom("dicom"));
+    command.args(["--model", "models/demo-simulated-infiltration.toml", "--perturbations", "0"]);
+    command.args(["--kvp", "120", "-o"]).arg(&output).assert().success();
+    let page = std::fs::read_to_string(output.join("report.html")).expect("a report");
+    assert!(page.contains("GTV-1"), "the lesion has its name");
+    for name in ["report.html", "report.json", "features.csv", "scores.csv"] {
+        let text = std::fs::read_to_string(output.join(name)).expect(name);
+        assert!(!text.contains("PAT1"), "{name} holds the patient's name");
+    }
+}

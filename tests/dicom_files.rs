@@ -238,3 +238,54 @@ fn a_folder_of_everything_needs_a_choice_and_lists_it() {
     let case = case("seg", "seg/oblique", LoadOptions::default());
     assert_eq!(case.lesions.len(), 2);
 }
+
+/// Cuts a mask's file short, then changes its bytes one at a time: reading ends with a case or with
+/// an error, and never with a panic.
+fn damage(image: &str, mask: &str, step: usize) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mask");
+    let whole = std::fs::read(made(mask)).expect("there");
+    let read = || {
+        let options = LoadOptions { patient: Some("P".into()), ..LoadOptions::default() };
+        load(&made(image), &path, &options)
+    };
+    for length in (0..whole.len() - 2).step_by(step) {
+        std::fs::write(&path, &whole[..length]).expect("written");
+        assert!(read().is_err(), "cut to {length} of {} bytes", whole.len());
+    }
+    for at in (128..whole.len()).step_by(step) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0xFF;
+        std::fs::write(&path, damaged).expect("written");
+        let _ = read();
+    }
+}
+
+#[test]
+fn damaged_structure_sets_and_segmentations_never_panic() {
+    damage("rtstruct/ct", "rtstruct/set", 13);
+    damage("seg/ct", "seg/binary", 17);
+    damage("seg/ct", "seg/labelmap", 19);
+}
+
+#[test]
+fn damaged_compressed_slices_never_panic() {
+    for name in ["rle", "j2k", "jpeg-sv1", "jpeg-lossless", "deflated"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("slice");
+        let whole = std::fs::read(made(&format!("ct/{name}-unsigned/0"))).expect("there");
+        for at in (128..whole.len()).step_by(11) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0xFF;
+            std::fs::write(&path, damaged).expect("written");
+            let _ = series::read(&[Source::file(&path)], SlicePolicy::Refuse);
+            // The last 8 bytes are the delimiter of the fragments, which are all there without it.
+            if at >= whole.len() - 8 {
+                continue;
+            }
+            std::fs::write(&path, &whole[..at]).expect("written");
+            let cut = series::read(&[Source::file(&path)], SlicePolicy::Refuse);
+            assert!(cut.is_err(), "{name} cut to {at} bytes");
+        }
+    }
+}

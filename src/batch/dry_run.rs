@@ -55,7 +55,7 @@ fn preview_case(request: &CaseRequest, options: &Options) -> CasePreview {
     if let Some(problem) = &request.problem {
         return Err(Failure::new(request, Stage::Manifest, problem, "correct the row"));
     }
-    let case = guarded(request, Stage::Load, || load(request, options.regrid_mask))?;
+    let case = guarded(request, Stage::Load, || load(request, options))?;
     guarded(request, Stage::Extract, || Ok(lesions(&case, &options.plan)))
 }
 

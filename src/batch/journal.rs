@@ -22,6 +22,8 @@ use super::manifest::CaseRequest;
 use crate::error::{Error, Result};
 use crate::export::output::OutputFile;
 use crate::features::value::{Missing, Value};
+use crate::ingest::dicom::series::SlicePolicy;
+use crate::ingest::sites::SiteTable;
 use crate::plan::hex;
 use crate::row::{Column, FeatureRow, RegionFacts};
 
@@ -276,6 +278,8 @@ pub fn key(case: &CaseRequest, content: &[String], options: &Options) -> String 
         "request": case.canonical(),
         "content": content,
         "regrid_mask": options.regrid_mask,
+        "uneven_slices": options.uneven_slices == SlicePolicy::Resample,
+        "site_table": options.site_table.as_ref().map(SiteTable::rows),
         // The whole plan, not its hash: the hash leaves out which features are computed.
         "plan": serde_json::to_value(&options.plan).expect("a plan is plain data"),
         "model": options.model.as_ref().map(|model| (model.hash(), options.perturbations)),

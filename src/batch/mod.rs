@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{Error, Result};
 use crate::export::table::Format;
 use crate::extract;
-use crate::ingest::{self, Case};
+use crate::ingest::dicom::series::SlicePolicy;
+use crate::ingest::sites::SiteTable;
+use crate::ingest::{self, Case, LoadOptions};
 use crate::plan::Plan;
 use crate::signature::Model;
 use crate::signature::score::{Origin, Scorer};
@@ -59,6 +61,10 @@ pub struct Options {
     pub shard: Shard,
     /// Whether a mask on another grid is put on the image's grid (nearest voxel) or fails its case.
     pub regrid_mask: bool,
+    /// What to do with missing or unevenly spaced slices and gantry tilt.
+    pub uneven_slices: SlicePolicy,
+    /// Sites by ROI name.
+    pub site_table: Option<SiteTable>,
 }
 
 /// What came out of a run.
@@ -230,7 +236,7 @@ impl Engine<'_> {
     /// What ends the run: the record cannot be written.
     fn load_and_extract(&self, request: &CaseRequest, share: &mut Share<'_>) -> Result<Status> {
         let fingerprint = journal::fingerprint(request);
-        let loaded = guarded(request, Stage::Load, || load(request, self.options.regrid_mask));
+        let loaded = guarded(request, Stage::Load, || load(request, &self.options));
         let case = match loaded {
             Ok(case) => case,
             Err(failure) => return Ok(Status::Failed(failure)),
@@ -278,9 +284,14 @@ fn guarded<T>(
 }
 
 /// Loads a case and does what the manifest asks for beyond the readers.
-fn load(request: &CaseRequest, regrid_mask: bool) -> Result<Case> {
-    let mut case =
-        ingest::load(&request.image_path, &request.mask_path, &request.load_options(regrid_mask))?;
+fn load(request: &CaseRequest, options: &Options) -> Result<Case> {
+    let load_options = LoadOptions {
+        uneven_slices: options.uneven_slices,
+        // A site that the row gives to all of its lesions needs no table.
+        site_table: options.site_table.clone().filter(|_| request.site.is_none()),
+        ..request.load_options(options.regrid_mask)
+    };
+    let mut case = ingest::load(&request.image_path, &request.mask_path, &load_options)?;
     if let Some(pattern) = &request.roi {
         let names: Vec<String> = case.lesions.iter().filter_map(|l| l.name.clone()).collect();
         case.lesions.retain(|l| l.name.as_deref().is_some_and(|name| pattern.is_match(name)));

@@ -12,6 +12,7 @@ use abscope::batch::schedule::{default_bytes, parse_bytes};
 use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options, Summary, dry_run};
 use abscope::export::table::Format;
+use abscope::ingest::sites::SiteTable;
 use abscope::plan::Plan;
 use abscope::signature::Model;
 use abscope::signature::score::Origin;
@@ -69,6 +70,15 @@ pub(crate) struct Args {
     #[arg(long)]
     regrid_mask: bool,
 
+    /// What to do with missing or unevenly spaced slices and with gantry tilt.
+    #[arg(long, value_name = "POLICY", default_value = "refuse")]
+    uneven_slices: case::UnevenSlices,
+
+    /// Table of ROI names and sites: CSV with the columns roi (a name, or a regular expression for
+    /// the whole name) and site. The manifest's sites come first.
+    #[arg(long, value_name = "FILE")]
+    sites: Option<PathBuf>,
+
     /// Call patients of DICOM files that were found in a folder by their PatientID instead of a
     /// pseudonym.
     #[arg(long)]
@@ -124,6 +134,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         memory: args.memory.unwrap_or_else(default_bytes),
         shard: args.shard,
         regrid_mask: args.regrid_mask,
+        uneven_slices: args.uneven_slices.into(),
+        site_table: args.sites.as_deref().map(SiteTable::read).transpose()?,
     };
     let discovery = cases(&args.cases, args.identify)?;
     if args.dry_run {

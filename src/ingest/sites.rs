@@ -50,6 +50,11 @@ impl SiteTable {
         Ok(Self { rows })
     }
 
+    /// The rows, names or patterns with their sites.
+    pub fn rows(&self) -> Vec<(&str, &str)> {
+        self.rows.iter().map(|(roi, _, site)| (roi.as_str(), site.as_str())).collect()
+    }
+
     /// The site of a ROI.
     pub fn site(&self, roi: &str) -> Option<&str> {
         let roi = roi.trim();

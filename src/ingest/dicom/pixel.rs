@@ -111,6 +111,10 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
             format.columns, format.rows
         ));
     }
+    if opened.transfer_syntax == uids::RLE_LOSSLESS {
+        let bytes = Cow::Owned(run_lengths(bytes, format)?);
+        return Ok(Stored { bytes, big_endian: false, bits: format.bits_stored });
+    }
     let codec = decoder(opened).map_err(|e| e.to_string())?;
     let frame = Compressed { uid: &opened.transfer_syntax, format, bytes };
     let mut out = Vec::new();
@@ -157,6 +161,52 @@ fn decoder(opened: &Opened) -> Result<Reader> {
 
 fn syntax_name(uid: &str) -> &'static str {
     TransferSyntaxRegistry.get(uid).map_or("unknown transfer syntax", |syntax| syntax.name())
+}
+
+/// Decodes run lengths (PS3.5, annex G): one segment per byte of a value, highest byte first. The
+/// registry's codec panics on segments that end early.
+fn run_lengths(bytes: &[u8], format: &PixelFormat) -> Result<Vec<u8>, String> {
+    let u32_at = |at: usize| {
+        let word = bytes.get(at..at + 4).ok_or("is shorter than its header of 64 bytes")?;
+        Ok::<usize, String>(u32::from_le_bytes([word[0], word[1], word[2], word[3]]) as usize)
+    };
+    let width = usize::from(format.bits_allocated / 8);
+    let segments = u32_at(0)?;
+    if segments != width || bytes.len() < 64 {
+        return Err(format!("has {segments} segments instead of {width}"));
+    }
+    let voxels = format.rows * format.columns;
+    // A run of 128 takes 2 bytes: what the segments cannot hold is not allocated.
+    if voxels > 64 * bytes.len() {
+        return Err(format!("{} bytes are too few for {voxels} voxels", bytes.len()));
+    }
+    let mut out = vec![0u8; voxels * width];
+    for segment in 0..segments {
+        let start = u32_at(4 + 4 * segment)?;
+        let end = if segment + 1 < segments { u32_at(8 + 4 * segment)? } else { bytes.len() };
+        let mut rest = bytes.get(start..end).ok_or("has segments outside of its data")?.iter();
+        let mut places = out.iter_mut().skip(width - 1 - segment).step_by(width);
+        let mut left = voxels;
+        while left > 0 {
+            let count = *rest.next().ok_or("has a segment that ends early")?;
+            let run = match count {
+                0..=127 => usize::from(count) + 1,
+                128 => continue,
+                129..=255 => 257 - usize::from(count),
+            };
+            let mut value = 0;
+            for i in 0..run {
+                if i == 0 || count < 128 {
+                    value = *rest.next().ok_or("has a segment that ends early")?;
+                }
+                if let Some(place) = places.next() {
+                    *place = value;
+                    left -= 1;
+                }
+            }
+        }
+    }
+    Ok(out)
 }
 
 /// Width, height and bits that a JPEG (SOF marker), JPEG-LS or JPEG 2000 (SIZ marker) stream claims.
