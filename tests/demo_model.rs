@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Simulates and extracts 135 patients and trains on them: minutes, so only on demand
-/// (`cargo test --release --test demo_model -- --ignored`).
+/// Simulates and extracts 135 patients and trains on them, with programs built for release.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes minutes; tests/run runs it"]
 fn the_script_makes_the_model_byte_for_byte() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().expect("a folder");

@@ -96,3 +96,14 @@ fn intraclass_correlations_equal_pingouin() {
     }
     assert_eq!(icc(&[vec![1.0, 1.0], vec![1.0, 1.0]], IccKind::Agreement), None);
 }
+
+/// By hand: logit(0.8) = ln 4; the error of the logit is 0.04 / (0.8 * 0.2) = 0.25.
+#[test]
+fn interval_in_the_logit() {
+    let [low, high] = auc::Auc { value: 0.8, standard_error: 0.04 }.logit_interval();
+    let odds = |p: f64| p / (1.0 - p);
+    assert!((odds(low) - 4.0 * (-0.25 * 1.959963984540054_f64).exp()).abs() < 1e-12);
+    assert!((odds(high) - 4.0 * (0.25 * 1.959963984540054_f64).exp()).abs() < 1e-12);
+    let certain = auc::Auc { value: 1.0, standard_error: 0.0 };
+    assert_eq!(certain.logit_interval(), [1.0, 1.0]);
+}

@@ -49,7 +49,10 @@ pub fn page(prepared: &Prepared, config: &Config, trained: &Trained) -> Result<S
         .expect("the default delimiters agree with each other");
     environment.set_syntax(syntax);
     environment.add_filter("num", |v: f64| number(v).replace('-', "\u{2212}"));
-    environment.add_filter("fixed", |v: f64| format!("{v:.2}").replace('-', "\u{2212}"));
+    environment.add_filter("fixed", |v: f64| {
+        let text = format!("{v:.2}");
+        if text == "-0.00" { "0.00".to_owned() } else { text.replace('-', "\u{2212}") }
+    });
     environment.add_filter("percent", |v: f64| format!("{:.0} %", 100.0 * v));
     environment.add_filter("pvalue", |p: f64| {
         if p < 0.001 { "p < 0.001".into() } else { format!("p = {p:.3}") }

@@ -167,9 +167,11 @@ pub(super) fn plain(v: f64) -> String {
     number(v).replace('-', "\u{2212}")
 }
 
-/// A tick on an axis of common logarithms.
+/// A tick on an axis of common logarithms, in two significant digits.
 pub(super) fn power(v: f64) -> String {
-    number(10f64.powf(v))
+    let value = 10f64.powf(v);
+    let unit = 10f64.powf(1.0 - value.log10().floor());
+    number((value * unit).round() / unit)
 }
 
 /// Round values over a range, about five.
