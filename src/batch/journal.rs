@@ -22,6 +22,7 @@ use super::manifest::CaseRequest;
 use crate::error::{Error, Result};
 use crate::export::output::OutputFile;
 use crate::features::value::{Missing, Value};
+use crate::patient::report::CohortPatient;
 use crate::plan::hex;
 use crate::row::{Column, FeatureRow, RegionFacts};
 
@@ -39,6 +40,8 @@ pub struct Record {
     pub scores: Vec<Vec<String>>,
     /// Whether there is a report.
     pub report: bool,
+    /// The patient's row of the cohort page, where there is a report.
+    pub cohort: Option<CohortPatient>,
     /// Why there is no report, though a model was given.
     pub no_report: Option<String>,
     columns: Vec<String>,
@@ -87,6 +90,7 @@ impl Record {
             warnings: warnings.to_vec(),
             scores: Vec::new(),
             report: false,
+            cohort: None,
             no_report: None,
             columns: columns.unwrap_or_default(),
             rows: rows
