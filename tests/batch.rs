@@ -434,6 +434,18 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
     };
     let whole = reports("whole");
     assert_eq!(whole.len(), 12);
+    let page = cohort.read("whole/cohort.html");
+    let links: Vec<&str> = page
+        .split("<a href=\"")
+        .skip(1)
+        .map(|rest| &rest[..rest.find('"').expect("closed")])
+        .collect();
+    assert_eq!(links.len(), 6, "a row for each patient, in the manifest's order");
+    for (link, at) in links.iter().zip(1..) {
+        assert!(cohort.path("whole").join(link).is_file(), "row {at}: {link}");
+    }
+    let dots = page.matches("<circle").count();
+    assert_eq!(dots, expected.len(), "a dot for each lesion");
     for (name, bytes) in whole.iter().filter(|(name, _)| name.ends_with("html")) {
         let text = String::from_utf8_lossy(bytes);
         let patient = name.file_stem().expect("a name").to_string_lossy();
@@ -455,10 +467,13 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
     assert_eq!(cohort.read("merged/scores.csv"), cohort.read("whole/scores.csv"));
     assert_eq!(cohort.tables("merged"), cohort.tables("whole"));
     assert_eq!(reports("merged"), whole);
+    assert_eq!(cohort.read("merged/cohort.html"), cohort.read("whole/cohort.html"));
 
     // Without the model its tables go, so that none of an earlier run is taken for this one's.
     succeed(&cohort.run("whole", &[]));
-    assert!(!cohort.path("whole/scores.csv").exists() && !cohort.path("whole/reports").exists());
+    for name in ["scores.csv", "reports", "cohort.html"] {
+        assert!(!cohort.path("whole").join(name).exists(), "{name}");
+    }
 }
 
 #[test]

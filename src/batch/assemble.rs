@@ -1,6 +1,7 @@
 //! From finished cases to tables, case by case in the manifest's order.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::failures::{self, Failure, Stage};
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::export;
 use crate::export::output::OutputFile;
 use crate::export::table::{self, Carried, Format, TableWriter};
+use crate::patient::report::{CohortPatient, CohortSignature, cohort_page};
 use crate::plan::Plan;
 use crate::row::FeatureRow;
 
@@ -18,6 +20,8 @@ use crate::row::FeatureRow;
 const CASES_HEADER: [&str; 7] = ["case", "patient", "image", "mask", "status", "lesions", "key"];
 /// The score table.
 const SCORES: &str = "scores.csv";
+/// The page over all patients.
+const COHORT: &str = "cohort.html";
 /// The columns of `warnings.csv`.
 const WARNINGS_HEADER: [&str; 3] = ["case", "patient", "warning"];
 /// Writes the tables of a run.
@@ -29,8 +33,8 @@ pub(super) fn tables<'a>(
     listener: Listener<'_>,
 ) -> Result<Summary> {
     listener(&Event::Assembling { cases: cases.len() });
-    let mut tables =
-        Tables::create(folder, carried, &options.plan, options.format, options.model.is_some())?;
+    let model = options.model.as_ref().map(CohortSignature::from);
+    let mut tables = Tables::create(folder, carried, &options.plan, options.format, model)?;
     let records = journal::cases_folder(folder);
     for (case, status) in cases {
         tables.add(case, status, &records, listener)?;
@@ -43,6 +47,7 @@ pub(super) struct Tables {
     features: Box<dyn TableWriter>,
     scores: Option<CsvFile>,
     reports: Reports,
+    cohort: Option<CohortFile>,
     cases: CsvFile,
     failures: CsvFile,
     warnings: CsvFile,
@@ -60,22 +65,27 @@ impl Tables {
         carried: &[Carried],
         plan: &Plan,
         format: Format,
-        with_model: bool,
+        model: Option<CohortSignature>,
     ) -> Result<Self> {
         let features = features_path(folder, format);
         let formats = Format::ALL.into_iter().filter(|other| *other != format);
         let mut outdated: Vec<PathBuf> = formats.map(|f| features_path(folder, f)).collect();
-        if !with_model {
-            outdated.push(folder.join(SCORES));
+        if model.is_none() {
+            outdated.extend([SCORES, COHORT].map(|name| folder.join(name)));
         }
-        let scores = match with_model {
-            true => Some(CsvFile::create(&folder.join(SCORES), &export::scores::HEADER)?),
-            false => None,
+        let scores = match &model {
+            Some(_) => Some(CsvFile::create(&folder.join(SCORES), &export::scores::HEADER)?),
+            None => None,
+        };
+        let cohort = match model {
+            Some(model) => Some(CohortFile::create(folder, model)?),
+            None => None,
         };
         Ok(Self {
             features: table::create(&features, format, plan, carried)?,
             scores,
-            reports: Reports::create(folder, with_model)?,
+            reports: Reports::create(folder, cohort.is_some())?,
+            cohort,
             cases: CsvFile::create(&folder.join("cases.csv"), &CASES_HEADER)?,
             failures: CsvFile::create(&folder.join("failures.csv"), &failures::HEADER)?,
             warnings: CsvFile::create(&folder.join("warnings.csv"), &WARNINGS_HEADER)?,
@@ -160,7 +170,10 @@ impl Tables {
             }
         }
         if record.report {
-            self.reports.add(case, key, records)?;
+            let link = self.reports.add(case, key, records)?;
+            if let (Some(cohort), Some(patient)) = (&mut self.cohort, record.cohort) {
+                cohort.patients.push(CohortPatient { link: Some(link), ..patient });
+            }
         }
         if let Some(problem) = &record.no_report {
             let way_out = "the case's features are in the table; mend what is said, or go without";
@@ -188,6 +201,9 @@ impl Tables {
         }
         if let Some(scores) = self.scores {
             scores.finish()?;
+        }
+        if let Some(cohort) = self.cohort {
+            cohort.finish()?;
         }
         self.warnings.finish()?;
         self.failures.finish()?;
@@ -219,8 +235,8 @@ impl Reports {
         Ok(Self { folder, names: BTreeSet::new() })
     }
 
-    /// Gives the report of a finished case its patient's name.
-    fn add(&mut self, case: &CaseRequest, key: &str, records: &Path) -> Result<()> {
+    /// Gives the report of a finished case its patient's name, and says where its page lies.
+    fn add(&mut self, case: &CaseRequest, key: &str, records: &Path) -> Result<String> {
         let plain = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' };
         let mut name: String = case.patient.chars().take(100).map(plain).collect();
         // A patient with several cases has a report of each.
@@ -236,7 +252,30 @@ impl Reports {
                 std::fs::copy(&from, &to).map_err(|e| Error::io(&to, e))?;
             }
         }
-        Ok(())
+        Ok(format!("reports/{name}.html"))
+    }
+}
+
+/// The page over all patients under construction. A row takes some hundred bytes, so that all of a
+/// cohort are kept.
+struct CohortFile {
+    path: PathBuf,
+    file: OutputFile,
+    signature: CohortSignature,
+    patients: Vec<CohortPatient>,
+}
+
+impl CohortFile {
+    fn create(folder: &Path, signature: CohortSignature) -> Result<Self> {
+        let path = folder.join(COHORT);
+        let file = OutputFile::create(&path)?;
+        Ok(Self { path, file, signature, patients: Vec::new() })
+    }
+
+    fn finish(mut self) -> Result<()> {
+        let page = cohort_page(&self.signature, "Cohort", &self.patients)?;
+        self.file.write_all(page.as_bytes()).map_err(|e| Error::io(&self.path, e))?;
+        self.file.finish()
     }
 }
 

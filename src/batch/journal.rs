@@ -24,6 +24,7 @@ use crate::export::output::OutputFile;
 use crate::features::value::{Missing, Value};
 use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::sites::SiteTable;
+use crate::patient::report::CohortPatient;
 use crate::plan::hex;
 use crate::row::{Column, FeatureRow, RegionFacts};
 
@@ -41,6 +42,8 @@ pub struct Record {
     pub scores: Vec<Vec<String>>,
     /// Whether there is a report.
     pub report: bool,
+    /// The patient's row of the cohort page, where there is a report.
+    pub cohort: Option<CohortPatient>,
     /// Why there is no report, though a model was given.
     pub no_report: Option<String>,
     columns: Vec<String>,
@@ -89,6 +92,7 @@ impl Record {
             warnings: warnings.to_vec(),
             scores: Vec::new(),
             report: false,
+            cohort: None,
             no_report: None,
             columns: columns.unwrap_or_default(),
             rows: rows

@@ -62,8 +62,8 @@ pub fn merge(folders: &[PathBuf], output: &Path, listener: Listener<'_>) -> Resu
         )));
     }
     std::fs::create_dir_all(output).map_err(|e| Error::io(output, e))?;
-    let with_model = first.model.is_some();
-    let mut tables = Tables::create(output, &first.carried, &first.plan, first.format, with_model)?;
+    let mut tables =
+        Tables::create(output, &first.carried, &first.plan, first.format, first.model.clone())?;
     for case in cases.into_values() {
         let records = journal::cases_folder(&folders[case.shard]);
         tables.add(&case.request, case.status, &records, listener)?;

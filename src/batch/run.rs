@@ -10,8 +10,8 @@ use super::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::export::output::OutputFile;
 use crate::export::table::{Carried, Format};
+use crate::patient::report::CohortSignature;
 use crate::plan::Plan;
-use crate::signature::Model;
 
 /// The schema of `run.json`.
 const SCHEMA: &str = "abscope.run/1";
@@ -38,8 +38,8 @@ pub struct RunDescription {
     pub carried: Vec<Carried>,
     /// The shard, such as `2/8`.
     pub shard: String,
-    /// Hash of the signature, if there is one.
-    pub model: Option<String>,
+    /// The signature, if there is one.
+    pub model: Option<CohortSignature>,
     /// Perturbed copies of each lesion behind the scores' measurement errors.
     pub perturbations: usize,
     /// Whether the tables are complete.
@@ -96,7 +96,7 @@ impl RunFolder {
             cases: manifest.cases.len(),
             carried: manifest.carried.clone(),
             shard: options.shard.to_string(),
-            model: options.model.as_ref().map(Model::hash),
+            model: options.model.as_ref().map(CohortSignature::from),
             perturbations: options.perturbations,
             finished: false,
         };

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::export::scores;
 use crate::ingest::Case;
 use crate::patient::perturbations::measurement_errors;
-use crate::patient::report::{self, Report};
+use crate::patient::report::{self, CohortPatient, Report};
 use crate::patient::{AssessOptions, Assessment, MeasurementError, assess};
 use crate::row::FeatureRow;
 use crate::signature::score::{LesionValues, Scorer};
@@ -34,11 +34,12 @@ pub(super) fn add(
         let html = report::page(&report)?.into_bytes();
         let json = serde_json::to_vec_pretty(&report.json())
             .map_err(|e| Error::bad_request(format!("the report cannot be written: {e}")))?;
-        Ok((scores, ReportFiles { html, json }))
+        Ok((scores, CohortPatient::from(&assessment), ReportFiles { html, json }))
     });
     match made {
-        Ok((scores, report)) => {
+        Ok((scores, patient, report)) => {
             record.scores = scores;
+            record.cohort = Some(patient);
             record.report = true;
             Some(report)
         }

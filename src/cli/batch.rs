@@ -34,8 +34,8 @@ pub(crate) struct Args {
     /// kvp, lesion and any others, which are carried through), or a folder to search.
     cases: PathBuf,
 
-    /// The output folder: features, failures.csv, warnings.csv and, with a model, scores.csv
-    /// and reports.
+    /// The output folder: features, failures.csv, warnings.csv and, with a model, scores.csv,
+    /// cohort.html and reports.
     #[arg(short, long, value_name = "DIR", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 
-    /// A signature (TOML): scores.csv, and reports/PATIENT.html and .json.
+    /// A signature (TOML): scores.csv, cohort.html, and reports/PATIENT.html and .json.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 

@@ -2,40 +2,111 @@
 
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::html::render;
 use crate::error::Result;
 use crate::export::scores;
 use crate::patient::Assessment;
-use crate::signature::Model;
+use crate::signature::{Model, Severity};
+
+/// Width of a patient's strip of scores in its own units, and the room at its ends.
+const STRIP: [f64; 2] = [200.0, 5.0];
+
+/// What the page says of the signature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CohortSignature {
+    /// Its id.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of the model.
+    pub hash: String,
+    /// What a higher score means.
+    pub higher_means: String,
+    /// What every result of the model has to say; empty where there is nothing.
+    pub note: String,
+    /// The first cut-off on the scale of the linear predictor.
+    pub cutoff: Option<f64>,
+}
+
+impl From<&Model> for CohortSignature {
+    fn from(model: &Model) -> Self {
+        Self {
+            id: model.id.clone(),
+            version: model.version.clone(),
+            hash: model.hash(),
+            higher_means: model.higher_means.clone(),
+            note: scores::note(model),
+            cutoff: model.cutoffs.first().and_then(|c| c.linear_predictor(model.link)),
+        }
+    }
+}
 
 /// One patient of the page.
-#[derive(Clone, Debug)]
-pub struct CohortEntry<'a> {
-    /// The findings.
-    pub assessment: &'a Assessment,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CohortPatient {
+    /// The pseudonymous id.
+    pub patient: String,
     /// Where the patient's own report lies, relative to the page.
     pub link: Option<String>,
+    /// Linear predictors of the lesions, from low to high.
+    pub scores: Vec<f64>,
+    /// Lesions without a score.
+    pub unscored: usize,
+    /// The lesion with the lowest score, by id.
+    pub lowest: Option<String>,
+    /// Probability that it truly is the lowest.
+    pub p_lowest: Option<f64>,
+    /// Median of the scores.
+    pub median: Option<f64>,
+    /// Gini mean difference of the scores.
+    pub gini: Option<f64>,
+    /// Its place among patients of the reference with as many lesions, from 0 to 1.
+    pub gini_place: Option<f64>,
+    /// Probability of such differences under measurement error alone.
+    pub p_noise: Option<f64>,
+    /// Number of warnings (not cautions) of all lesions.
+    pub warnings: usize,
+}
+
+impl From<&Assessment> for CohortPatient {
+    fn from(assessment: &Assessment) -> Self {
+        let value = |id: &str| assessment.heterogeneity.measure(id).and_then(|m| m.value);
+        let lesions = &assessment.lesions;
+        let flags = lesions.iter().flat_map(|l| &l.score.flags);
+        Self {
+            patient: assessment.patient.clone(),
+            link: None,
+            scores: lesions.iter().map(|l| l.score.linear_predictor).collect(),
+            unscored: assessment.unscored.len(),
+            lowest: lesions.first().map(|l| l.score.lesion.clone()),
+            p_lowest: lesions.first().and_then(|l| l.p_lowest),
+            // One lesion has no spread to compute, but is its own median.
+            median: value("median").or(lesions.first().map(|l| l.score.linear_predictor)),
+            gini: value("gini_mean_difference"),
+            gini_place: assessment
+                .heterogeneity
+                .headline()
+                .and_then(|m| m.expected)
+                .map(|e| e.percentile),
+            p_noise: assessment.heterogeneity.noise_test.map(|t| t.p),
+            warnings: flags.filter(|f| f.severity == Severity::Warning).count(),
+        }
+    }
 }
 
 #[derive(Serialize)]
-struct Row {
-    patient: String,
-    link: Option<String>,
+struct Row<'a> {
+    #[serde(flatten)]
+    patient: &'a CohortPatient,
     lesions: usize,
-    unscored: usize,
-    lowest: Option<String>,
-    p_lowest: Option<f64>,
     minimum: Option<f64>,
     maximum: Option<f64>,
-    median: Option<f64>,
-    gini: Option<f64>,
-    gini_place: Option<f64>,
-    p_noise: Option<f64>,
-    /// Positions of the lesions' scores on a strip of width 200.
+    /// Positions of the scores on the strip.
     points: Vec<f64>,
-    warnings: usize,
 }
 
 /// A page with one row per patient, in the given order. Columns sort on a click where the reader's
@@ -43,60 +114,40 @@ struct Row {
 ///
 /// # Errors
 /// The template fails, which a test would show.
-pub fn cohort_page(model: &Model, title: &str, patients: &[CohortEntry<'_>]) -> Result<String> {
-    let all = || {
-        patients.iter().flat_map(|p| p.assessment.lesions.iter().map(|l| l.score.linear_predictor))
-    };
+pub fn cohort_page(
+    signature: &CohortSignature,
+    title: &str,
+    patients: &[CohortPatient],
+) -> Result<String> {
+    let all = || patients.iter().flat_map(|p| p.scores.iter().copied());
     let low = all().fold(f64::INFINITY, f64::min);
     let high = all().fold(f64::NEG_INFINITY, f64::max);
     let width = if high > low { high - low } else { 1.0 };
-    let x = |score: f64| ((score - low) / width * 1900.0).round() / 10.0 + 5.0;
-    let rows: Vec<Row> = patients
+    let [strip, room] = STRIP;
+    let x = |score: f64| {
+        let at = room + (score - low) / width * (strip - 2.0 * room);
+        (at * 10.0).round() / 10.0
+    };
+    let rows: Vec<Row<'_>> = patients
         .iter()
-        .map(|entry| {
-            let a = entry.assessment;
-            let value = |id: &str| a.heterogeneity.measure(id).and_then(|m| m.value);
-            let scores: Vec<f64> = a.lesions.iter().map(|l| l.score.linear_predictor).collect();
-            Row {
-                patient: a.patient.clone(),
-                link: entry.link.clone(),
-                lesions: a.lesions.len(),
-                unscored: a.unscored.len(),
-                lowest: a.lesions.first().map(|l| l.score.lesion.clone()),
-                p_lowest: a.lesions.first().and_then(|l| l.p_lowest),
-                minimum: scores.first().copied(),
-                maximum: scores.last().copied(),
-                median: value("median").or(scores.first().copied()),
-                gini: value("gini_mean_difference"),
-                gini_place: a
-                    .heterogeneity
-                    .headline()
-                    .and_then(|m| m.expected)
-                    .map(|e| e.percentile),
-                p_noise: a.heterogeneity.noise_test.map(|t| t.p),
-                points: scores.iter().map(|s| x(*s)).collect(),
-                warnings: a
-                    .lesions
-                    .iter()
-                    .flat_map(|l| &l.score.flags)
-                    .filter(|f| f.severity == crate::signature::Severity::Warning)
-                    .count(),
-            }
+        .map(|patient| Row {
+            patient,
+            lesions: patient.scores.len(),
+            minimum: patient.scores.first().copied(),
+            maximum: patient.scores.last().copied(),
+            points: patient.scores.iter().map(|s| x(*s)).collect(),
         })
         .collect();
-    let cutoff = model.cutoffs.first().and_then(|c| c.linear_predictor(model.link));
     render(
         "cohort.html",
         include_str!("cohort.html"),
         context! {
             title => title,
-            model => Value::from(Serde(model)),
-            model_hash => model.hash(),
-            note => scores::note(model),
+            model => Value::from(Serde(signature)),
             version => env!("CARGO_PKG_VERSION"),
             rows => Value::from(Serde(&rows)),
             lesion_count => all().count(),
-            cutoff => cutoff.filter(|c| (low..=high).contains(c)).map(x),
+            cutoff => signature.cutoff.filter(|c| (low..=high).contains(c)).map(x),
             low => low.is_finite().then_some(low),
             high => high.is_finite().then_some(high),
         },

@@ -56,6 +56,7 @@ pub fn page(report: &Report<'_>) -> Result<String> {
             a => Value::from(Serde(assessment)),
             model => Value::from(Serde(model)),
             model_hash => model.hash(),
+            sites => assessment.lesions.iter().any(|l| l.score.site.is_some()),
             response_name => response_name(model.link),
             first_cutoff => Value::from(Serde(model.cutoffs.first())),
             ring => plan.regions.ring.map(|r| format!("{} to {} mm", r.inner_mm, r.outer_mm)),

@@ -4,7 +4,7 @@ mod cohort;
 mod html;
 pub mod pictures;
 
-pub use cohort::{CohortEntry, cohort_page};
+pub use cohort::{CohortPatient, CohortSignature, cohort_page};
 pub use html::page;
 
 use serde::Serialize;
