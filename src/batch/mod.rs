@@ -236,7 +236,7 @@ impl Engine<'_> {
     /// What ends the run: the record cannot be written.
     fn load_and_extract(&self, request: &CaseRequest, share: &mut Share<'_>) -> Result<Status> {
         let fingerprint = journal::fingerprint(request);
-        let loaded = guarded(request, Stage::Load, || load(request, &self.options));
+        let loaded = guarded(request, Stage::Load, || load(request, self.options));
         let case = match loaded {
             Ok(case) => case,
             Err(failure) => return Ok(Status::Failed(failure)),
