@@ -24,7 +24,7 @@ fn main() -> anyhow::Result<()> {
     let text = std::fs::read_to_string(matched)?;
     let plan = |bin_width: &str| -> anyhow::Result<Plan> {
         let text = text.replace("width = 25.0", &format!("width = {bin_width}"));
-        Ok(Plan::resolve(&Settings::parse(&text)?)?)
+        Ok(Plan::resolve(&Settings::parse(&text).map_err(anyhow::Error::msg)?)?)
     };
 
     let diameters = [12, 20, 32, 50, 80, 120];
