@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// A scan of 1 mm voxels with `count` balls of `diameter` voxels side by side, each with whole
 /// intensities over `range` HU that are alike over neighbouring voxels.
-pub fn scan(diameter: usize, count: usize, range: f32) -> Case {
+pub(crate) fn scan(diameter: usize, count: usize, range: f32) -> Case {
     let margin = 4;
     let step = diameter + 2 * margin;
     let size = [step * count, step, step];
