@@ -19,7 +19,13 @@ pub fn lesion_name(lesion: &AssessedLesion) -> String {
 
 /// A score for people: two decimals, a minus sign that does not break from its number.
 pub fn score(value: f64) -> String {
-    format!("{value:.2}").replace('-', "\u{2212}")
+    let text = format!("{value:.2}");
+    // What rounds to zero has no sign.
+    match text.strip_prefix('-') {
+        Some("0.00") => "0.00".into(),
+        Some(rest) => format!("\u{2212}{rest}"),
+        None => text,
+    }
 }
 
 /// A probability for a sentence: never 0 or 1, which draws cannot show.
