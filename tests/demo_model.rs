@@ -13,6 +13,8 @@ fn the_script_makes_the_model_byte_for_byte() {
     let status = Command::new("sh")
         .arg(root.join("models/train_demo.sh"))
         .arg(&made)
+        // What the tests are built with, so that nothing is compiled again.
+        .env("PROFILE", "dev")
         .status()
         .expect("a shell");
     assert!(status.success());
