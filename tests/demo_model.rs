@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Simulates and extracts 135 patients and trains on them, with programs built for release.
+/// Simulates and extracts 135 patients and trains on them.
 #[test]
 #[ignore = "takes minutes; tests/run runs it"]
 fn the_script_makes_the_model_byte_for_byte() {
