@@ -4,6 +4,7 @@
 use ndarray::Array3;
 use rayon::prelude::*;
 
+use crate::features::distribution::Distribution;
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::IvhDiscretisation;
 use crate::features::table::{FEATURES, Feature};
@@ -175,8 +176,15 @@ fn blocks(roi: &Roi, levels: &LevelsOrMissing, image: &Image, plan: &Plan) -> Ve
         families(plan, image.name).into_iter().partition(|f| f.aggregations().len() > 1);
     let (plain, textured): (Vec<Block>, _) = rayon::join(
         || {
+            let reads =
+                |f: &Family| matches!(f, Family::Statistics | Family::IntensityVolumeHistogram);
+            let intensities = if plain.iter().any(reads) {
+                Distribution::of_intensities(&roi.values())
+            } else {
+                None
+            };
             let plain = plain.into_par_iter().with_max_len(1);
-            plain.map(|f| plain_block(f, roi, levels, image, plan)).collect()
+            plain.map(|f| plain_block(f, roi, intensities.as_ref(), levels, image, plan)).collect()
         },
         || texture_blocks(&textured, levels, plan),
     );
@@ -186,19 +194,22 @@ fn blocks(roi: &Roi, levels: &LevelsOrMissing, image: &Image, plan: &Plan) -> Ve
 fn plain_block(
     family: Family,
     roi: &Roi,
+    intensities: Option<&Distribution>,
     levels: &LevelsOrMissing,
     image: &Image,
     plan: &Plan,
 ) -> Block {
-    let empty = roi.intensity_count() == 0;
+    let of_intensities = |compute: &dyn Fn(&Distribution) -> FeatureValues| {
+        intensities.map_or_else(|| missing(family, Missing::EmptyRegion), compute)
+    };
     let values = match family {
         Family::Morphology => morphology::compute_selected(roi, |id| plan.features.wants(id)),
-        _ if empty => missing(family, Missing::EmptyRegion),
         Family::LocalIntensity => local_intensity::compute(roi),
-        Family::Statistics => intensity_statistics::compute(roi),
-        Family::IntensityVolumeHistogram => {
-            intensity_volume_histogram::compute(roi, &image.intensity_volume_histogram, image.range)
-        }
+        Family::Statistics => of_intensities(&intensity_statistics::compute),
+        Family::IntensityVolumeHistogram => of_intensities(&|intensities| {
+            let discretisation = &image.intensity_volume_histogram;
+            intensity_volume_histogram::compute(intensities, discretisation, image.range)
+        }),
         Family::IntensityHistogram => match levels {
             Ok(levels) => intensity_histogram::compute(levels),
             Err(reason) => missing(family, *reason),

@@ -16,6 +16,9 @@ pub struct Distribution {
 impl Distribution {
     /// The distribution of intensities; `None` for no voxel.
     pub fn of_intensities(values: &[f32]) -> Option<Self> {
+        if values.is_empty() {
+            return None;
+        }
         let pairs = match whole_numbers(values) {
             Some(pairs) => pairs,
             None => {
@@ -37,6 +40,11 @@ impl Distribution {
     fn of_pairs(pairs: Vec<(f64, u64)>) -> Option<Self> {
         let n = pairs.iter().map(|(_, count)| count).sum();
         (n > 0).then_some(Self { pairs, n })
+    }
+
+    /// The distinct values, ascending, with how often each occurs.
+    pub fn pairs(&self) -> &[(f64, u64)] {
+        &self.pairs
     }
 
     /// Number of voxels.

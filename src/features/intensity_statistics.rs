@@ -1,8 +1,7 @@
 //! Intensity-based statistics (IBSI UHIW): the intensities as they are, without grey levels.
 
 use super::distribution::{Distribution, Summary, named};
-use super::value::{FeatureValues, Missing, finite};
-use crate::preprocess::roi::Roi;
+use super::value::{FeatureValues, finite};
 
 const IDS: [&str; 18] = [
     "stat_mean",
@@ -25,13 +24,10 @@ const IDS: [&str; 18] = [
     "stat_rms",
 ];
 
-/// The 18 statistics of the intensity mask's voxels, in units of the image (HU for CT).
+/// The 18 statistics of the intensities of a region's voxels, in units of the image (HU for CT).
 ///
 /// Skewness and kurtosis of a flat region are missing, ratios with a denominator of 0 too.
-pub fn compute(roi: &Roi) -> FeatureValues {
-    let Some(d) = Distribution::of_intensities(&roi.values()) else {
-        return IDS.map(|id| (id, Err(Missing::EmptyRegion))).into();
-    };
+pub fn compute(d: &Distribution) -> FeatureValues {
     let s: Summary = d.summary();
     let mean_square = d.mean_of(|x| x * x);
     named(

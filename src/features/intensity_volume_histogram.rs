@@ -3,9 +3,9 @@
 //! For every level of the intensity range G, whether or not a voxel has it: which fraction of the
 //! range lies below it, and which fraction of the region's volume has at least that intensity.
 
+use super::distribution::Distribution;
 use super::parameters::IvhDiscretisation;
 use super::value::{FeatureValues, Missing, finite};
-use crate::preprocess::roi::Roi;
 
 const IDS: [&str; 7] =
     ["ivh_v10", "ivh_v90", "ivh_i10", "ivh_i90", "ivh_diff_v10_v90", "ivh_diff_i10_i90", "ivh_auc"];
@@ -17,14 +17,14 @@ const AUC: usize = 6;
 /// within.
 const MAX_LEVELS: f64 = 1e6;
 
-/// The seven features. `range` is the re-segmentation range in units of the image, which G spans;
+/// The seven features of the intensities of a region's voxels. `range` is the re-segmentation range in units of the image, which G spans;
 /// without one (or for a fixed bin number) G spans the region's own intensities.
 ///
 /// Volume fractions are fractions of 1. Intensities are in units of the image, those of a fixed bin
 /// number are bin numbers. Where G is a single intensity the area under the curve is 0, as the
 /// standard says, and the others are missing.
 pub fn compute(
-    roi: &Roi,
+    intensities: &Distribution,
     discretisation: &IvhDiscretisation,
     range: Option<[f64; 2]>,
 ) -> FeatureValues {
@@ -34,11 +34,7 @@ pub fn compute(
         values[AUC].1 = Ok(0.0);
         values
     };
-    let values = roi.values();
-    if values.is_empty() {
-        return missing(Missing::EmptyRegion);
-    }
-    let [low, high] = bounds(&values);
+    let [low, high] = [intensities.min(), intensities.max()];
     if low == high && range.is_none() {
         return flat();
     }
@@ -48,7 +44,7 @@ pub fn compute(
     if scale.levels < 2 {
         return flat();
     }
-    let at_least = scale.volume_fractions(&values);
+    let at_least = scale.volume_fractions(intensities);
     let volume_at = |fraction: f64| {
         let last = (scale.levels - 1) as f64;
         // A level that lies at 0.1 of the range must not miss it by a rounding error.
@@ -72,13 +68,6 @@ fn area_under(fractions: &[f64]) -> f64 {
     let last = fractions.len() - 1;
     let ends = (fractions[0] + fractions[last]) / 2.0;
     (fractions[1..last].iter().sum::<f64>() + ends) / last as f64
-}
-
-fn bounds(values: &[f32]) -> [f64; 2] {
-    let (low, high) = values
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-    [f64::from(low), f64::from(high)]
 }
 
 /// The levels of G: `levels` of them, `step` apart.
@@ -124,19 +113,19 @@ impl Scale {
         self.first + level as f64 * self.name_step
     }
 
-    /// The fraction of the values at each level or above.
-    fn volume_fractions(&self, values: &[f32]) -> Vec<f64> {
+    /// The fraction of the voxels at each level or above.
+    fn volume_fractions(&self, intensities: &Distribution) -> Vec<f64> {
         let mut counts = vec![0u64; self.levels];
         let last = self.levels - 1;
-        for &value in values {
-            let level = ((f64::from(value) - self.start) / self.step).floor().max(0.0) as usize;
-            counts[level.min(last)] += 1;
+        for &(value, count) in intensities.pairs() {
+            let level = ((value - self.start) / self.step).floor().max(0.0) as usize;
+            counts[level.min(last)] += count;
         }
         let mut above = 0;
         let mut fractions = vec![0.0; self.levels];
         for (fraction, count) in fractions.iter_mut().zip(&counts).rev() {
             above += count;
-            *fraction = above as f64 / values.len() as f64;
+            *fraction = above as f64 / intensities.len();
         }
         fractions
     }
@@ -144,22 +133,11 @@ impl Scale {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array3;
-
     use super::*;
-    use crate::geometry::Geometry;
 
     fn area(values: &[f32], discretisation: IvhDiscretisation, range: Option<[f64; 2]>) -> f64 {
-        let intensities =
-            Array3::from_shape_vec((1, 1, values.len()), values.to_vec()).expect("one row");
-        let inside = intensities.mapv(|_| true);
-        let roi = Roi {
-            geometry: Geometry::axis_aligned([values.len(), 1, 1], [1.0; 3]),
-            intensities,
-            morphological: inside.clone(),
-            intensity: inside,
-        };
-        let values = compute(&roi, &discretisation, range);
+        let intensities = Distribution::of_intensities(values).expect("values");
+        let values = compute(&intensities, &discretisation, range);
         assert_eq!(values[AUC].0, "ivh_auc");
         values[AUC].1.expect("a value")
     }

@@ -2,7 +2,7 @@
 
 use ndarray::Array3;
 
-use super::roi::{Levels, LevelsOrMissing, Roi};
+use super::roi::{Levels, LevelsOrMissing, Roi, row};
 use crate::features::value::Missing;
 use crate::geometry::IndexBox;
 use crate::settings::Discretisation;
@@ -19,32 +19,25 @@ pub const MAX_LEVELS: usize = 65_535;
 /// The region has no voxel, or its levels do not fit 1 to 65,535.
 pub fn levels(roi: &Roi, discretisation: &Discretisation, pad: usize) -> LevelsOrMissing {
     let bounds = tight_box(&roi.morphological).ok_or(Missing::EmptyRegion)?;
-    let values = || {
-        roi.intensities.iter().zip(&roi.intensity).filter(|&(_, &inside)| inside).map(|(&v, _)| v)
-    };
-    let (low, high) = values()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    if low > high {
-        return Err(Missing::EmptyRegion);
-    }
+    let [low, high] = roi.range_within(&roi.intensity).ok_or(Missing::EmptyRegion)?;
     let binning = Binning::new(discretisation, f64::from(low), f64::from(high))?;
 
     let [sx, sy, sz] = bounds.size();
     let shape = (sz + 2 * pad, sy + 2 * pad, sx + 2 * pad);
     let mut cube = Array3::<u16>::zeros(shape);
     let mut morphological = Array3::from_elem(shape, false);
-    let mut voxel_count = 0;
-    for z in 0..sz {
-        for y in 0..sy {
-            for x in 0..sx {
-                let from = [z + bounds.min[2], y + bounds.min[1], x + bounds.min[0]];
-                let to = [z + pad, y + pad, x + pad];
-                morphological[to] = roi.morphological[from];
-                if roi.intensity[from] {
-                    cube[to] = binning.level(f64::from(roi.intensities[from]));
-                    voxel_count += 1;
-                }
-            }
+    let span = |axis: usize| bounds.min[axis]..bounds.max[axis];
+    let part = ndarray::s![span(2), span(1), span(0)];
+    let within = ndarray::s![pad..pad + sz, pad..pad + sy, pad..pad + sx];
+    morphological.slice_mut(within).assign(&roi.morphological.slice(part));
+    let (intensities, intensity) = (roi.intensities.slice(part), roi.intensity.slice(part));
+    for ((mut levels, values), inside) in
+        cube.slice_mut(within).rows_mut().into_iter().zip(intensities.rows()).zip(intensity.rows())
+    {
+        let levels = levels.as_slice_mut().expect("x is the innermost axis");
+        for ((level, &value), &inside) in levels.iter_mut().zip(row(&values)).zip(row(&inside)) {
+            let of_value = binning.level(f64::from(value));
+            *level = if inside { of_value } else { 0 };
         }
     }
     Ok(Levels {
@@ -53,7 +46,7 @@ pub fn levels(roi: &Roi, discretisation: &Discretisation, pad: usize) -> LevelsO
         n_levels: binning.n_levels,
         pad,
         spacing: roi.geometry.spacing,
-        voxel_count,
+        voxel_count: roi.intensity_count(),
     })
 }
 
@@ -89,8 +82,10 @@ impl Binning {
     }
 
     fn level(&self, value: f64) -> u16 {
-        let bin = ((value - self.origin) / self.width).floor() + 1.0;
-        bin.clamp(1.0, self.n_levels as f64) as u16
+        // Cut off, not floored: the same from the origin on, and what lies below it is in the first
+        // level anyhow.
+        let bin = ((value - self.origin) / self.width) as i32;
+        (bin.clamp(0, self.n_levels as i32 - 1) + 1) as u16
     }
 }
 

@@ -20,7 +20,7 @@ use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
 use crate::plan::Plan;
 use crate::preprocess::resample::WorkingGrid;
-use crate::preprocess::roi::Roi;
+use crate::preprocess::roi::{Roi, row};
 use crate::row::{Region, RegionFacts};
 use crate::settings::Rounding;
 use crate::volume::Volume;
@@ -108,10 +108,23 @@ pub fn intensities(
     plan: &Plan,
 ) -> Array3<f32> {
     let mut values = resample::image(volume, grid, bounds, plan.resampling.interpolation);
-    if plan.resampling.rounding == Rounding::NearestInteger {
-        values.mapv_inplace(f32::round);
+    let whole = grid.is_native() && volume.voxels().whole().is_ok();
+    if plan.resampling.rounding == Rounding::NearestInteger && !whole {
+        values.mapv_inplace(rounded);
     }
     values
+}
+
+/// `f32::round` (halves away from zero) in instructions that every processor has for several numbers
+/// at once.
+fn rounded(value: f32) -> f32 {
+    /// From here on every number is whole.
+    const WHOLE: f32 = 8_388_608.0;
+    let towards_zero = (value as i32) as f32;
+    let rest = value - towards_zero;
+    let up = if rest >= 0.5 { 1.0 } else { 0.0 };
+    let down = if rest <= -0.5 { 1.0 } else { 0.0 };
+    if value.abs() < WHOLE { towards_zero + (up - down) } else { value }
 }
 
 /// Response maps of the plan's filters within a box.
@@ -231,7 +244,7 @@ impl Frame<'_> {
             voxels: roi.morphological_count(),
             voxels_kept: roi.intensity_count(),
             levels: None,
-            intensity_range: value_range(&roi),
+            intensity_range: roi.range_within(&roi.morphological).map(|r| r.map(f64::from)),
             air_fraction: shares.air,
             bone_fraction: shares.bone,
             touches_border: (0..3).any(|a| {
@@ -270,23 +283,34 @@ struct Shares {
 impl Shares {
     fn of(intensities: &Array3<f32>, mask: &Array3<bool>) -> Self {
         let (mut all, mut air, mut bone) = (0u64, 0u64, 0u64);
-        for (&value, _) in intensities.iter().zip(mask).filter(|&(_, &inside)| inside) {
-            all += 1;
-            air += u64::from(value < AIR_HU);
-            bone += u64::from(value > BONE_HU);
+        for (values, mask) in intensities.rows().into_iter().zip(mask.rows()) {
+            let (mut all_of_row, mut air_of_row, mut bone_of_row) = (0u32, 0u32, 0u32);
+            for (&value, &inside) in row(&values).iter().zip(row(&mask)) {
+                all_of_row += u32::from(inside);
+                air_of_row += u32::from(inside & (value < AIR_HU));
+                bone_of_row += u32::from(inside & (value > BONE_HU));
+            }
+            all += u64::from(all_of_row);
+            air += u64::from(air_of_row);
+            bone += u64::from(bone_of_row);
         }
         let share = |n: u64| if all == 0 { 0.0 } else { n as f64 / all as f64 };
         Self { air: share(air), bone: share(bone) }
     }
 }
 
-fn value_range(roi: &Roi) -> Option<[f64; 2]> {
-    roi.intensities
-        .iter()
-        .zip(&roi.morphological)
-        .filter(|&(_, &inside)| inside)
-        .map(|(&v, _)| f64::from(v))
-        .fold(None, |range: Option<[f64; 2]>, v| {
-            Some(range.map_or([v, v], |[low, high]| [low.min(v), high.max(v)]))
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Oracle: `f32::round`.
+    #[test]
+    fn rounding_is_that_of_the_standard_library() {
+        let halves = (-40..40).map(|i| i as f32 * 0.5);
+        let near = [0.499_999_97, 0.5, 2.499_999_8, 8_388_607.5, 8_388_609.0, 1e30, f32::INFINITY];
+        for value in halves.chain(near).chain(near.map(|v| -v)) {
+            assert_eq!(rounded(value), value.round(), "{value}");
+        }
+        assert!(rounded(f32::NAN).is_nan());
+    }
 }

@@ -1,5 +1,6 @@
 //! The oriented box of least volume around a convex hull.
 
+use super::hull::{Hull, Point, hull};
 use crate::geometry::{Vec3, cross, dot, norm};
 
 /// Hulls of delineated lesions have up to some thousand corners; for the search among their faces,
@@ -7,126 +8,159 @@ use crate::geometry::{Vec3, cross, dot, norm};
 const DIRECTIONS: usize = 256;
 /// Faces that the search leaves for the exact comparison.
 const FINALISTS: usize = 24;
+/// Cosine of the angle to a direction below which a face is seen edge-on.
+const EDGE_ON: f64 = 1e-9;
 
-/// Edge lengths, mm, of the smallest box that has a face in common with the hull.
+/// Edge lengths, mm, of the smallest box that has a face in common with the hull; `None` where the
+/// hull has no face. `spacing` is in mm per voxel.
 ///
 /// Every face of the hull is tried as the box's base, with the smallest rectangle around the hull's
 /// projection, which shares an edge with it. Where there are many faces, they are first compared by
 /// the corners that lie farthest out, and the best ones by all corners, so that the box always holds
 /// the hull. A box that touches the hull with edges only can be smaller still (O'Rourke,
 /// doi:10.1007/BF00991005); on delineated lesions it is not by much.
-pub(super) fn least_box(vertices: &[Vec3], faces: &[[usize; 3]]) -> Option<Vec3> {
-    let mut normals = normals(vertices, faces);
+pub(super) fn least_box(around: &Hull, spacing: Vec3) -> Option<Vec3> {
+    let whole = Outline::of(around, spacing);
+    let mut normals = whole.normals();
     let volume = |edges: Vec3| edges.iter().product::<f64>();
     if normals.len() > 4 * FINALISTS {
-        let outer = farthest_out(vertices, DIRECTIONS);
+        let outer = Outline::of(&hull(&farthest_out(around, &whole.corners))?, spacing);
         let mut ranked: Vec<(f64, Vec3)> = normals
             .into_iter()
-            .filter_map(|normal| Some((volume(box_on(&outer, normal)?), normal)))
+            .filter_map(|normal| Some((volume(outer.box_on(normal)?), normal)))
             .collect();
         ranked.sort_by(|a, b| a.partial_cmp(b).expect("finite"));
         normals = ranked.into_iter().take(FINALISTS).map(|(_, normal)| normal).collect();
     }
     normals
         .into_iter()
-        .filter_map(|normal| box_on(vertices, normal))
+        .filter_map(|normal| whole.box_on(normal))
         .min_by(|a, b| volume(*a).total_cmp(&volume(*b)))
 }
 
-/// The unit normals of the faces, opposite and equal ones once.
-fn normals(vertices: &[Vec3], faces: &[[usize; 3]]) -> Vec<Vec3> {
-    let mut normals: Vec<Vec3> = faces
-        .iter()
-        .map(|&[a, b, c]| {
-            let to =
-                |p: usize| -> Vec3 { std::array::from_fn(|i| vertices[p][i] - vertices[a][i]) };
-            let normal = cross(to(b), to(c));
-            let length = norm(normal);
-            // Opposite faces have the same box; rounding joins the triangles of one plane.
-            let sign = normal.iter().find(|v| v.abs() > 1e-9 * length).map_or(1.0, |v| v.signum());
-            normal.map(|v| (v * sign / length * 1e9).round() / 1e9)
-        })
-        .collect();
-    normals.sort_by(|a, b| a.partial_cmp(b).expect("finite"));
-    normals.dedup();
-    normals
-}
-
-/// The vertices that lie farthest out in evenly spread directions (a Fibonacci lattice on the
-/// sphere).
-pub(super) fn farthest_out(vertices: &[Vec3], directions: usize) -> Vec<Vec3> {
+/// The corners that lie farthest out in evenly spread directions (a Fibonacci lattice on the
+/// sphere); `places` are theirs in mm.
+fn farthest_out(hull: &Hull, places: &[Vec3]) -> Vec<Point> {
     let golden = std::f64::consts::PI * (3.0 - 5f64.sqrt());
-    let mut chosen: Vec<usize> = (0..directions)
+    let mut chosen: Vec<Point> = (0..DIRECTIONS)
         .filter_map(|i| {
-            let z = 1.0 - (2 * i + 1) as f64 / directions as f64;
+            let z = 1.0 - (2 * i + 1) as f64 / DIRECTIONS as f64;
             let r = (1.0 - z * z).sqrt();
             let (sin, cos) = (golden * i as f64).sin_cos();
             let direction = [r * cos, r * sin, z];
-            let along = |v: usize| dot(vertices[v], direction);
-            (0..vertices.len()).max_by(|&a, &b| along(a).total_cmp(&along(b)))
+            let along = |v: usize| dot(places[v], direction);
+            let farthest = (0..places.len()).max_by(|&a, &b| along(a).total_cmp(&along(b)))?;
+            Some(hull.vertices[farthest])
         })
         .collect();
     chosen.sort_unstable();
     chosen.dedup();
-    chosen.into_iter().map(|v| vertices[v]).collect()
+    chosen
 }
 
-fn box_on(vertices: &[Vec3], normal: Vec3) -> Option<Vec3> {
-    let axis = if normal[0].abs() < 0.6 { [1.0, 0.0, 0.0] } else { [0.0, 1.0, 0.0] };
-    let unit = |v: Vec3| v.map(|c| c / norm(v));
-    let u = unit(cross(normal, axis));
-    let v = cross(unit(normal), u);
-    let height = extent(vertices.iter().map(|&p| dot(p, unit(normal))));
-    let projected: Vec<[f64; 2]> = vertices.iter().map(|&p| [dot(p, u), dot(p, v)]).collect();
-    let around = hull_2d(projected);
-    let rectangle = (0..around.len())
-        .map(|i| {
-            let (p, q) = (around[i], around[(i + 1) % around.len()]);
-            let d = [q[0] - p[0], q[1] - p[1]];
-            let length = d[0].hypot(d[1]);
-            let [x, y] = d.map(|c| c / length);
-            let along = extent(around.iter().map(|r| r[0] * x + r[1] * y));
-            let across = extent(around.iter().map(|r| r[1] * x - r[0] * y));
-            [along, across]
-        })
-        .min_by(|a, b| (a[0] * a[1]).total_cmp(&(b[0] * b[1])))?;
-    Some([rectangle[0], rectangle[1], height])
+/// A hull in mm, as its outline is looked for from any direction.
+struct Outline {
+    corners: Vec<Vec3>,
+    /// Unit normals of the faces.
+    normals: Vec<Vec3>,
+    edges: Vec<Edge>,
 }
 
-fn extent(values: impl Iterator<Item = f64>) -> f64 {
-    let (low, high) =
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    high - low
+/// Where two faces meet.
+struct Edge {
+    faces: [usize; 2],
+    along: Vec3,
 }
 
-/// Corners of the convex hull in the plane, in order (Andrew's monotone chain).
-fn hull_2d(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
-    points.sort_by(|a, b| a.partial_cmp(b).expect("finite"));
-    points.dedup();
-    let turn = |a: [f64; 2], b: [f64; 2], c: [f64; 2]| {
-        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-    };
-    let chain = |points: &mut dyn Iterator<Item = [f64; 2]>| {
-        let mut chain: Vec<[f64; 2]> = Vec::new();
-        for p in points {
-            while chain.len() > 1 && turn(chain[chain.len() - 2], chain[chain.len() - 1], p) <= 0.0
-            {
-                chain.pop();
+impl Outline {
+    fn of(hull: &Hull, spacing: Vec3) -> Self {
+        let corners = hull.places(spacing);
+        let between =
+            |a: usize, b: usize| -> Vec3 { std::array::from_fn(|i| corners[b][i] - corners[a][i]) };
+        let normals = hull
+            .faces
+            .iter()
+            .map(|&[a, b, c]| {
+                let normal = cross(between(a, b), between(a, c));
+                let length = norm(normal);
+                normal.map(|v| v / length)
+            })
+            .collect();
+        let mut sides: Vec<([usize; 2], usize)> = Vec::with_capacity(3 * hull.faces.len());
+        for (face, corners) in hull.faces.iter().enumerate() {
+            for i in 0..3 {
+                let [a, b] = [corners[i], corners[(i + 1) % 3]];
+                sides.push(([a.min(b), a.max(b)], face));
             }
-            chain.push(p);
         }
-        chain.pop();
-        chain
-    };
-    let mut lower = chain(&mut points.iter().copied());
-    lower.extend(chain(&mut points.iter().rev().copied()));
-    lower
+        sides.sort_unstable();
+        let edges = sides
+            .chunks_exact(2)
+            .map(|both| Edge {
+                faces: [both[0].1, both[1].1],
+                along: between(both[0].0[0], both[0].0[1]),
+            })
+            .collect();
+        Self { corners, normals, edges }
+    }
+
+    /// The normals of the faces, opposite and equal ones once: they have the same box.
+    fn normals(&self) -> Vec<Vec3> {
+        let mut normals: Vec<Vec3> = self
+            .normals
+            .iter()
+            .map(|normal| {
+                let sign = normal.iter().find(|v| v.abs() > 1e-9).map_or(1.0, |v| v.signum());
+                // Rounding joins the triangles of one plane.
+                normal.map(|v| (v * sign * 1e9).round() / 1e9)
+            })
+            .collect();
+        normals.sort_by(|a, b| a.partial_cmp(b).expect("finite"));
+        normals.dedup();
+        normals
+    }
+
+    /// Edge lengths of the smallest box with a base at right angles to a normal.
+    ///
+    /// The outline of the hull, seen along the normal, consists of the edges between faces that are
+    /// turned towards the viewer and those that are not. The width of a convex outline across any
+    /// direction is half the sum of its edges' lengths across it; so its edges need not be put in
+    /// order, and the corners not be projected.
+    fn box_on(&self, normal: Vec3) -> Option<Vec3> {
+        let unit = |v: Vec3| v.map(|c| c / norm(v));
+        let normal = unit(normal);
+        let axis = if normal[0].abs() < 0.6 { [1.0, 0.0, 0.0] } else { [0.0, 1.0, 0.0] };
+        let u = unit(cross(normal, axis));
+        let v = cross(normal, u);
+        // Faces that are seen edge-on all count as turned away: what is left is one piece.
+        let towards: Vec<bool> = self.normals.iter().map(|&n| dot(n, normal) > EDGE_ON).collect();
+        let outline = self.edges.iter().filter(|e| towards[e.faces[0]] != towards[e.faces[1]]);
+        let (xs, ys): (Vec<f64>, Vec<f64>) =
+            outline.map(|edge| (dot(edge.along, u), dot(edge.along, v))).unzip();
+        let rectangle = xs
+            .iter()
+            .zip(&ys)
+            .map(|(&x, &y)| {
+                let length = x.hypot(y);
+                let (x, y) = (x / length, y / length);
+                let (mut along, mut across) = (0.0, 0.0);
+                for (a, b) in xs.iter().zip(&ys) {
+                    along += (a * x + b * y).abs();
+                    across += (b * x - a * y).abs();
+                }
+                [0.5 * along, 0.5 * across]
+            })
+            .min_by(|a, b| (a[0] * a[1]).total_cmp(&(b[0] * b[1])))?;
+        let heights = self.corners.iter().map(|&p| dot(p, normal));
+        let (low, high) =
+            heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        Some([rectangle[0], rectangle[1], high - low])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::morphology::hull::hull;
 
     /// Oracle: closed form; a box turned by a whole-number rotation (3, 4, 5) is its own smallest
     /// box.
@@ -138,8 +172,7 @@ mod tests {
             points.push([6 * a - 4 * b, 8 * a + 3 * b, 7 * c]);
         }
         let hull = hull(&points).expect("not flat");
-        let vertices: Vec<Vec3> = hull.vertices.iter().map(|p| p.map(f64::from)).collect();
-        let mut edges = least_box(&vertices, &hull.faces).expect("a box");
+        let mut edges = least_box(&hull, [2.0; 3]).expect("a box");
         edges.sort_by(f64::total_cmp);
         for (edge, expected) in edges.iter().zip([5.0, 7.0, 10.0]) {
             assert!((edge - expected).abs() < 1e-6, "{edges:?}");

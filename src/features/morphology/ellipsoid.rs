@@ -1,17 +1,18 @@
 //! Ellipsoids around a lesion: their areas, and the one of least volume.
 
-use nalgebra::{Matrix3, Matrix4, SymmetricEigen, Vector3, Vector4};
+use nalgebra::{DMatrix, DVector, Matrix3, Matrix4, SymmetricEigen, Vector3, Vector4};
 
-use super::boxes::farthest_out;
 use crate::geometry::Vec3;
 
 /// Degrees of the Legendre series of an ellipsoid's area, as the IBSI manual (3.1, RDD2) has it.
 const DEGREES: usize = 20;
-/// How far the squared radius of the farthest point may exceed 1: the volume is then within 2e-7.
-const TOLERANCE: f64 = 1e-7;
-const MAX_STEPS: usize = 100_000;
-/// Points that the search starts from, at most.
-const DIRECTIONS: usize = 128;
+/// How far the squared radius of the farthest point may exceed 1: the volume is then within 2e-9.
+const TOLERANCE: f64 = 1e-9;
+const MAX_STEPS: usize = 10_000;
+/// Thickness, in parts of the size, below which points count as lying in one plane.
+const FLAT: f64 = 1e-12;
+/// Of the points with the 1 that lifts them: the mean of their squared radii.
+const DIMENSION: f64 = 4.0;
 
 /// Volume of an ellipsoid of these semi-axes, mm³.
 pub(super) fn volume([a, b, c]: Vec3) -> f64 {
@@ -43,85 +44,138 @@ pub(super) fn area([a, b, c]: Vec3) -> f64 {
     4.0 * std::f64::consts::PI * a * b * sum
 }
 
-/// Semi-axes, longest first, of the ellipsoid of least volume that holds all points (Khachiyan's
-/// algorithm with the away steps of Todd and Yıldırım, doi:10.1016/j.dam.2007.02.013).
+/// Semi-axes, longest first, of the ellipsoid of least volume that holds all points.
 ///
 /// `None` where the points lie in one plane.
 ///
-/// The points that lie farthest out come first; those that their ellipsoid leaves outside join them
-/// until none is left.
+/// The dual problem is solved: weights of the points that make the determinant of their second
+/// moments greatest. As in Khachiyan's algorithm (Todd and Yıldırım, doi:10.1016/j.dam.2007.02.013,
+/// with the start of Kumar and Yıldırım, doi:10.1007/s10957-005-2653-6), the farthest point outside
+/// joins the few that have a weight; among these, Newton's method finds the best weights.
 pub(super) fn least_enclosing(points: &[Vec3]) -> Option<Vec3> {
-    if points.len() < 4 {
-        return None;
-    }
     // Scaled to about one, so that the arithmetic does not depend on units.
     let scale = points.iter().flatten().fold(0.0f64, |m, v| m.max(v.abs())).max(1e-300);
-    let lift = |p: &Vec3| Vector3::from(p.map(|v| v / scale)).push(1.0);
-    let mut chosen: Vec<Vector4<f64>> = farthest_out(points, DIRECTIONS).iter().map(lift).collect();
-    let all: Vec<Vector4<f64>> = points.iter().map(lift).collect();
-    loop {
-        let (inverse, axes) = around(&chosen)?;
-        let outside = |q: &&Vector4<f64>| q.dot(&(inverse * **q)) > 4.0 * (1.0 + 2.0 * TOLERANCE);
-        let before = chosen.len();
-        chosen.extend(all.iter().filter(outside));
-        if chosen.len() == before {
-            return (axes[2] > 0.0).then(|| axes.map(|a| a * scale));
-        }
-    }
-}
-
-/// The inverse moment of the least ellipsoid around some points, and its semi-axes.
-fn around(lifted: &[Vector4<f64>]) -> Option<(Matrix4<f64>, Vec3)> {
-    let n = lifted.len();
-    let mut weights = vec![1.0 / n as f64; n];
-    let mut found = None;
+    let lifted: Vec<Vector4<f64>> =
+        points.iter().map(|p| Vector3::from(p.map(|v| v / scale)).push(1.0)).collect();
+    let mut support = start(&lifted)?;
     for _ in 0..MAX_STEPS {
-        let moment: Matrix4<f64> =
-            lifted.iter().zip(&weights).map(|(q, &w)| q * q.transpose() * w).sum();
-        let inverse = moment.try_inverse()?;
-        found = Some(inverse);
-        let distances: Vec<f64> = lifted.iter().map(|q| q.dot(&(inverse * q))).collect();
-        let farthest = argmax((0..n).map(|i| distances[i]));
-        let nearest = argmax(
-            (0..n).map(|i| if weights[i] > 0.0 { -distances[i] } else { f64::NEG_INFINITY }),
-        );
-        let (out, within) = (distances[farthest] / 4.0 - 1.0, 1.0 - distances[nearest] / 4.0);
-        if out.max(within) < TOLERANCE {
+        balance(&lifted, &mut support)?;
+        let inverse = moment(&lifted, &support).try_inverse()?;
+        let (farthest, distance) = lifted
+            .iter()
+            .map(|q| q.dot(&(inverse * q)))
+            .enumerate()
+            .fold((0, 0.0), |most, next| if next.1 > most.1 { next } else { most });
+        if distance < DIMENSION * (1.0 + TOLERANCE) {
             break;
         }
-        let (at, distance) = if out >= within {
-            (farthest, distances[farthest])
-        } else {
-            (nearest, distances[nearest])
-        };
-        let mut step = (distance - 4.0) / (4.0 * (distance - 1.0));
-        if out < within {
-            step = step.max(-weights[at] / (1.0 - weights[at]));
+        // The step that raises the determinant most.
+        let share = (distance - DIMENSION) / (DIMENSION * (distance - 1.0));
+        support.iter_mut().for_each(|(_, weight)| *weight *= 1.0 - share);
+        match support.iter_mut().find(|(point, _)| *point == farthest) {
+            Some((_, weight)) => *weight += share,
+            None => support.push((farthest, share)),
         }
-        weights.iter_mut().for_each(|w| *w *= 1.0 - step);
-        weights[at] += step;
-        weights[at] = weights[at].max(0.0);
     }
-    let centre: Vector3<f64> = lifted.iter().zip(&weights).map(|(q, &w)| q.xyz() * w).sum();
-    let spread: Matrix3<f64> = lifted
-        .iter()
-        .zip(&weights)
-        .map(|(q, &w)| {
-            let d = q.xyz() - centre;
-            d * d.transpose() * w
-        })
-        .sum();
-    let mut axes: Vec<f64> =
-        SymmetricEigen::new(spread).eigenvalues.iter().map(|l| (3.0 * l.max(0.0)).sqrt()).collect();
-    axes.sort_by(|a, b| b.total_cmp(a));
-    Some((found?, [axes[0], axes[1], axes[2]]))
+    let axes = semi_axes(&lifted, &support);
+    (axes[2] > 0.0).then(|| axes.map(|a| a * scale))
 }
 
-fn argmax(values: impl Iterator<Item = f64>) -> usize {
-    values
-        .enumerate()
-        .fold((0, f64::NEG_INFINITY), |best, (i, v)| if v > best.1 { (i, v) } else { best })
-        .0
+/// Points by index, with their weights, which are above 0 and add up to 1.
+type Support = Vec<(usize, f64)>;
+
+/// The points that lie farthest along three directions, each at right angles to the differences
+/// found so far: they do not lie in one plane unless all points do.
+fn start(lifted: &[Vector4<f64>]) -> Option<Support> {
+    let mut spanned: Vec<Vector3<f64>> = Vec::new();
+    let mut chosen = Vec::new();
+    for _ in 0..3 {
+        let direction = (0..3)
+            .map(|axis| {
+                let unit = Vector3::ith(axis, 1.0);
+                spanned.iter().fold(unit, |rest, s| rest - s * s.dot(&rest))
+            })
+            .fold(
+                Vector3::zeros(),
+                |most, next| if next.norm() > most.norm() { next } else { most },
+            )
+            .normalize();
+        let along = |&i: &usize, &j: &usize| {
+            let at = |i: usize| direction.dot(&lifted[i].xyz());
+            at(i).total_cmp(&at(j))
+        };
+        let low = (0..lifted.len()).min_by(along)?;
+        let high = (0..lifted.len()).max_by(along)?;
+        let between = lifted[high].xyz() - lifted[low].xyz();
+        let rest = spanned.iter().fold(between, |rest, s| rest - s * s.dot(&rest));
+        spanned.push(rest.try_normalize(FLAT)?);
+        chosen.extend([low, high]);
+    }
+    chosen.sort_unstable();
+    chosen.dedup();
+    let weight = 1.0 / chosen.len() as f64;
+    Some(chosen.into_iter().map(|point| (point, weight)).collect())
+}
+
+/// Moves weight between the points of the support until all of them lie on their ellipsoid; a point
+/// that is left without weight goes.
+fn balance(lifted: &[Vector4<f64>], support: &mut Support) -> Option<()> {
+    for _ in 0..MAX_STEPS {
+        let n = support.len();
+        let inverse = moment(lifted, support).try_inverse()?;
+        let q = |i: usize| &lifted[support[i].0];
+        let products = DMatrix::from_fn(n, n, |i, j| q(i).dot(&(inverse * q(j))));
+        let distances = products.diagonal();
+        if distances.iter().all(|d| (d / DIMENSION - 1.0).abs() < 0.1 * TOLERANCE) {
+            return Some(());
+        }
+        // Newton's step with the sum of the weights held. The second derivatives are of rank 10 at
+        // most; a small ridge chooses among the steps that are equally good.
+        let ridge = 1e-10 * DIMENSION * DIMENSION;
+        let curvature = products.map(|p| p * p) + DMatrix::identity(n, n) * ridge;
+        let factor = curvature.cholesky()?;
+        let (to_gradient, to_ones) =
+            (factor.solve(&distances), factor.solve(&DVector::from_element(n, 1.0)));
+        let step: DVector<f64> = &to_gradient - &to_ones * (to_gradient.sum() / to_ones.sum());
+        // Damped far from the optimum, where the function is not yet a parabola.
+        let decrement = step.dot(&distances).max(0.0).sqrt();
+        let damped = if decrement > 0.25 { 1.0 / (1.0 + decrement) } else { 1.0 };
+        let room = |i: usize| if step[i] < 0.0 { -support[i].1 / step[i] } else { f64::INFINITY };
+        let (first, room) = (0..n)
+            .map(|i| (i, room(i)))
+            .fold((0, f64::INFINITY), |least, next| if next.1 < least.1 { next } else { least });
+        let length = damped.min(room);
+        for (i, (_, weight)) in support.iter_mut().enumerate() {
+            *weight += length * step[i];
+        }
+        if room <= damped {
+            support.remove(first);
+        }
+        support.retain(|&(_, weight)| weight > 0.0);
+        let total: f64 = support.iter().map(|(_, weight)| weight).sum();
+        support.iter_mut().for_each(|(_, weight)| *weight /= total);
+    }
+    Some(())
+}
+
+fn moment(lifted: &[Vector4<f64>], support: &Support) -> Matrix4<f64> {
+    support.iter().map(|&(i, weight)| lifted[i] * lifted[i].transpose() * weight).sum()
+}
+
+/// The semi-axes of the ellipsoid that the weights stand for, longest first.
+fn semi_axes(lifted: &[Vector4<f64>], support: &Support) -> Vec3 {
+    let centre: Vector3<f64> = support.iter().map(|&(i, w)| lifted[i].xyz() * w).sum();
+    let spread: Matrix3<f64> = support
+        .iter()
+        .map(|&(i, weight)| {
+            let d = lifted[i].xyz() - centre;
+            d * d.transpose() * weight
+        })
+        .sum();
+    let mut axes: Vec3 =
+        SymmetricEigen::new(spread).eigenvalues.map(|l| (3.0 * l.max(0.0)).sqrt()).into();
+    axes.sort_by(|a, b| b.total_cmp(a));
+    axes
 }
 
 #[cfg(test)]

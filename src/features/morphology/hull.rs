@@ -1,7 +1,10 @@
 //! Convex hull in exact arithmetic: points are whole numbers, so no tolerance decides which side of
 //! a face a point lies on (quickhull, Barber et al., doi:10.1145/235815.235821).
 
-use super::mesh::Point;
+use crate::geometry::Vec3;
+
+/// Twice the voxel coordinates x, y, z of a point: whole numbers.
+pub(super) type Point = [i32; 3];
 
 /// The convex hull of points that do not all lie in one plane.
 #[derive(Clone, Debug)]
@@ -10,6 +13,14 @@ pub(super) struct Hull {
     pub(super) vertices: Vec<Point>,
     /// Triangles by their corners' indices, seen from outside anticlockwise.
     pub(super) faces: Vec<[usize; 3]>,
+}
+
+impl Hull {
+    /// The places of the corners, mm from the first voxel.
+    pub(super) fn places(&self, spacing: Vec3) -> Vec<Vec3> {
+        let place = |p: &Point| std::array::from_fn(|a| f64::from(p[a]) * 0.5 * spacing[a]);
+        self.vertices.iter().map(place).collect()
+    }
 }
 
 struct Face {
@@ -22,7 +33,6 @@ struct Face {
 
 /// The hull, or `None` where the points lie in one plane.
 pub(super) fn hull(points: &[Point]) -> Option<Hull> {
-    let points = &corners_of_planes(points.to_vec());
     let first = first_tetrahedron(points)?;
     let mut faces: Vec<Face> = Vec::new();
     let [a, b, c, d] = first;
@@ -74,37 +84,59 @@ pub(super) fn hull(points: &[Point]) -> Option<Hull> {
     Some(collect(points, &faces))
 }
 
-/// The points that are corners of the convex hull of their own plane of equal x: no other point can
-/// be a corner of the whole hull, and there are far fewer.
-fn corners_of_planes(mut points: Vec<Point>) -> Vec<Point> {
-    points.sort_unstable();
-    points.dedup();
-    points.chunk_by(|a, b| a[0] == b[0]).flat_map(corners_of_plane).collect()
+/// The first and the last point of each row along x of a surface.
+#[derive(Debug)]
+pub(super) struct RowExtremes {
+    rows_per_plane: usize,
+    /// Lowest and highest x of each row; the lowest is above the highest where there is no point.
+    rows: Vec<[i32; 2]>,
 }
 
-/// Corners in a plane of points sorted by (y, z), by Andrew's monotone chain.
-fn corners_of_plane(points: &[Point]) -> Vec<Point> {
-    if points.len() < 3 {
-        return points.to_vec();
+impl RowExtremes {
+    /// Rows start this far before the first voxel.
+    const MARGIN: i32 = 2;
+
+    /// For a surface around a mask of so many voxels along y and z.
+    pub(super) fn new(ny: usize, nz: usize) -> Self {
+        let [rows_per_plane, planes] = [ny, nz].map(|n| 2 * n + 3);
+        Self { rows_per_plane, rows: vec![[i32::MAX, i32::MIN]; rows_per_plane * planes] }
     }
-    let turn = |a: Point, b: Point, c: Point| {
-        let to = |p: Point, i: usize| i64::from(p[i]) - i64::from(a[i]);
-        to(b, 1) * to(c, 2) - to(b, 2) * to(c, 1)
-    };
-    let chain = |points: &mut dyn Iterator<Item = Point>| {
-        let mut chain: Vec<Point> = Vec::new();
-        for p in points {
-            while chain.len() > 1 && turn(chain[chain.len() - 2], chain[chain.len() - 1], p) <= 0 {
-                chain.pop();
+
+    /// Takes account of a point.
+    pub(super) fn include(&mut self, [x, y, z]: Point) {
+        let [y, z] = [y, z].map(|i| (i + Self::MARGIN) as usize);
+        let [low, high] = &mut self.rows[z * self.rows_per_plane + y];
+        *low = x.min(*low);
+        *high = x.max(*high);
+    }
+
+    /// The points that are corners of the convex hull of their own plane of equal z, sorted, by
+    /// Andrew's monotone chain along y.
+    pub(super) fn corners_of_planes(&self) -> Vec<Point> {
+        let mut corners = Vec::new();
+        for (z, plane) in (-Self::MARGIN..).zip(self.rows.chunks_exact(self.rows_per_plane)) {
+            for (end, outwards) in [(0, -1), (1, 1)] {
+                let start = corners.len();
+                let occupied = (-Self::MARGIN..).zip(plane).filter(|(_, row)| row[0] <= row[1]);
+                for (y, row) in occupied {
+                    let next = [row[end], y, z];
+                    let is_within = |a: Point, b: Point| {
+                        let to = |p: Point, i: usize| i64::from(p[i]) - i64::from(a[i]);
+                        outwards * (to(b, 0) * to(next, 1) - to(b, 1) * to(next, 0)) <= 0
+                    };
+                    while let [.., a, b] = corners[start..]
+                        && is_within(a, b)
+                    {
+                        corners.pop();
+                    }
+                    corners.push(next);
+                }
             }
-            chain.push(p);
         }
-        chain.pop();
-        chain
-    };
-    let mut corners = chain(&mut points.iter().copied());
-    corners.extend(chain(&mut points.iter().rev().copied()));
-    corners
+        corners.sort_unstable();
+        corners.dedup();
+        corners
+    }
 }
 
 /// Six times the signed volume of the tetrahedron of three corners and a point: above 0 outside.

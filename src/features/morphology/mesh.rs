@@ -14,10 +14,8 @@ use std::sync::LazyLock;
 
 use ndarray::Array3;
 
+use super::hull::{Point, RowExtremes};
 use crate::geometry::{Vec3, cross, dot, norm};
-
-/// Twice the voxel coordinates x, y, z of a vertex: whole numbers.
-pub(super) type Point = [i32; 3];
 
 /// What the surface of a mask measures.
 #[derive(Clone, Debug)]
@@ -26,7 +24,8 @@ pub(super) struct Surface {
     pub(super) volume: f64,
     /// Area, mm².
     pub(super) area: f64,
-    /// Vertices, of which those inside a row of others are left out: the convex hull is the same.
+    /// Vertices that are corners of the convex hull of their own plane of equal z, sorted: no other
+    /// can be a corner of the whole hull, and there are far fewer.
     pub(super) outermost: Vec<Point>,
 }
 
@@ -37,7 +36,7 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
     let mut kinds = [0u64; 256];
     // Moment of the cubes' places, for the volume: sum over cubes of the corner's coordinates.
     let mut places = vec![[0i64; 3]; 256];
-    let mut outermost = Vec::new();
+    let mut extremes = RowExtremes::new(ny, nz);
     // First and last cube of each kind in a row, and the row.
     let mut ends = [((-2, -2), 0, 0); 256];
     let mut occurring = Vec::new();
@@ -49,19 +48,23 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
         let start = (z as usize * ny + y as usize) * nx;
         &mask.as_slice().expect("standard layout")[start..start + nx]
     };
+    // The four voxels of a cube that have the same x, as the even bits of its kind.
+    let mut columns = vec![0u8; nx + 1];
     for z in -1..nz as isize {
         for y in -1..ny as isize {
-            let rows = [row(z, y), row(z, y + 1), row(z + 1, y), row(z + 1, y + 1)];
-            if rows.iter().all(|r| !r.contains(&true)) {
+            let [a, b, c, d] = [row(z, y), row(z, y + 1), row(z + 1, y), row(z + 1, y + 1)];
+            let mut any = 0;
+            for (x, column) in columns[..nx].iter_mut().enumerate() {
+                let pair = |low: bool, high: bool| u8::from(low) | u8::from(high) << 2;
+                *column = pair(a[x], b[x]) | pair(c[x], d[x]) << 4;
+                any |= *column;
+            }
+            if any == 0 {
                 continue;
             }
-            let column = |x: usize| -> u8 {
-                rows.iter().enumerate().fold(0, |c, (i, r)| c | u8::from(r[x]) << (2 * i))
-            };
             occurring.clear();
             let mut left = 0u8;
-            for x in -1..nx as isize {
-                let right = if x + 1 < nx as isize { column((x + 1) as usize) } else { 0 };
+            for (x, &right) in (-1..).zip(&columns) {
                 let kind = left | right << 1;
                 left = right;
                 if kind == 0 || kind == 255 {
@@ -83,18 +86,16 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
                 let (_, first, last) = ends[usize::from(kind)];
                 for x in [first, last] {
                     let corner = [x, y, z].map(|i| 2 * i as i32);
-                    let vertices = CUBES[usize::from(kind)].iter().flat_map(|t| &t.vertices);
-                    outermost.extend(
-                        vertices.map(|&v| {
-                            std::array::from_fn(|a| corner[a] + i32::from(VERTICES[v][a]))
-                        }),
-                    );
+                    for &v in CUBES[usize::from(kind)].iter().flat_map(|t| &t.vertices) {
+                        extremes.include(std::array::from_fn(|a| {
+                            corner[a] + i32::from(VERTICES[v][a])
+                        }));
+                    }
                 }
             }
         }
     }
-    outermost.sort_unstable();
-    outermost.dedup();
+    let outermost = extremes.corners_of_planes();
 
     let (mut volume, mut area) = (0.0, 0.0);
     for kind in 0..256 {

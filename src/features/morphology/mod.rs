@@ -14,7 +14,7 @@ use self::hull::Hull;
 use super::value::{FeatureValues, Missing, Value, finite, ratio};
 use crate::geometry::{Vec3, cross, dot, norm};
 use crate::preprocess::discretise::tight_box;
-use crate::preprocess::roi::Roi;
+use crate::preprocess::roi::{Roi, row};
 
 /// All morphological features.
 pub fn compute(roi: &Roi) -> FeatureValues {
@@ -44,6 +44,11 @@ pub fn compute_selected(roi: &Roi, wanted: impl Fn(&str) -> bool) -> FeatureValu
         return values;
     };
     let (volume, area) = (shape.volume, shape.area);
+    let intensities = if wants(&["morph_com", "morph_integ_int"]) {
+        IntensityMoments::of(roi)
+    } else {
+        IntensityMoments::default()
+    };
     // Surface of the sphere of the same volume.
     let sphere = (36.0 * PI * volume * volume).cbrt();
     add("morph_volume", &|| finite(volume));
@@ -55,7 +60,7 @@ pub fn compute_selected(roi: &Roi, wanted: impl Fn(&str) -> bool) -> FeatureValu
     add("morph_sph_dispr", &|| ratio(area, sphere));
     add("morph_sphericity", &|| ratio(sphere, area));
     add("morph_asphericity", &|| ratio(area, sphere).map(|d| d - 1.0));
-    add("morph_com", &|| centre_of_mass_shift(roi, shape.centre));
+    add("morph_com", &|| intensities.shift_from(shape.centre, roi.geometry.spacing));
     add("morph_diam", &|| finite(diameter(&shape.vertices)));
 
     let [major, minor, least] = shape.variances;
@@ -73,7 +78,7 @@ pub fn compute_selected(roi: &Roi, wanted: impl Fn(&str) -> bool) -> FeatureValu
     add("morph_vol_dens_aabb", &|| ratio(volume, extent.iter().product()));
     add("morph_area_dens_aabb", &|| ratio(area, box_area(extent)));
     let ombb = if wants(&["morph_vol_dens_ombb", "morph_area_dens_ombb"]) {
-        boxes::least_box(&shape.vertices, &shape.hull.faces)
+        boxes::least_box(&shape.hull, roi.geometry.spacing)
     } else {
         None
     };
@@ -95,7 +100,7 @@ pub fn compute_selected(roi: &Roi, wanted: impl Fn(&str) -> bool) -> FeatureValu
     let (hull_volume, hull_area) = shape.hull_size();
     add("morph_vol_dens_conv_hull", &|| ratio(volume, hull_volume));
     add("morph_area_dens_conv_hull", &|| ratio(area, hull_area));
-    add("morph_integ_int", &|| mean_intensity(roi).and_then(|mean| finite(mean * volume)));
+    add("morph_integ_int", &|| intensities.mean().and_then(|mean| finite(mean * volume)));
 
     let [moran, geary] = if wants(&["morph_moran_i", "morph_geary_c"]) {
         let bounds = tight_box(&roi.intensity);
@@ -171,11 +176,7 @@ impl Shape {
         let spacing = roi.geometry.spacing;
         let surface = mesh::surface(&mask, spacing);
         let hull = hull::hull(&surface.outermost)?;
-        let vertices: Vec<Vec3> = hull
-            .vertices
-            .iter()
-            .map(|p| std::array::from_fn(|a| f64::from(p[a]) * 0.5 * spacing[a]))
-            .collect();
+        let vertices = hull.places(spacing);
         let moments = Moments::of(&mask);
         let centre = moments.centre();
         Some(Self {
@@ -262,34 +263,53 @@ impl Moments {
     }
 }
 
-fn centre_of_mass_shift(roi: &Roi, centre: Vec3) -> Value {
-    let spacing = roi.geometry.spacing;
-    let mut total = 0.0;
-    let mut sums = [0.0; 3];
-    for ((z, y, x), &inside) in roi.intensity.indexed_iter() {
-        if inside {
-            let value = f64::from(roi.intensities[[z, y, x]]);
-            total += value;
-            for (sum, at) in sums.iter_mut().zip([x, y, z]) {
-                *sum += value * at as f64;
-            }
-        }
-    }
-    if roi.intensity_count() == 0 {
-        return Err(Missing::EmptyRegion);
-    }
-    if total == 0.0 {
-        return Err(Missing::ZeroDenominator);
-    }
-    finite(norm(std::array::from_fn(|a| centre[a] - sums[a] / total * spacing[a])))
+/// Sums over the voxels of the intensity mask.
+#[derive(Default)]
+struct IntensityMoments {
+    n: usize,
+    /// Sum of the intensities.
+    total: f64,
+    /// Sums of the intensities times their x, y and z in voxels.
+    first: Vec3,
 }
 
-fn mean_intensity(roi: &Roi) -> Value {
-    let values = roi.values();
-    if values.is_empty() {
-        return Err(Missing::EmptyRegion);
+impl IntensityMoments {
+    fn of(roi: &Roi) -> Self {
+        let mut sums = Self { n: roi.intensity_count(), ..Self::default() };
+        let ny = roi.intensity.dim().1;
+        let rows = roi.intensity.rows().into_iter().zip(roi.intensities.rows());
+        for (index, (mask, values)) in rows.enumerate() {
+            let mask = row(&mask);
+            let Some(first) = mask.iter().position(|&inside| inside) else { continue };
+            let (mut of_row, mut by_x) = (0.0, 0.0);
+            for (x, (&value, &inside)) in row(&values).iter().zip(mask).enumerate().skip(first) {
+                let value = if inside { f64::from(value) } else { 0.0 };
+                of_row += value;
+                by_x += value * x as f64;
+            }
+            let (y, z) = ((index % ny) as f64, (index / ny) as f64);
+            sums.total += of_row;
+            for (sum, add) in sums.first.iter_mut().zip([by_x, of_row * y, of_row * z]) {
+                *sum += add;
+            }
+        }
+        sums
     }
-    finite(values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64)
+
+    fn mean(&self) -> Value {
+        if self.n == 0 { Err(Missing::EmptyRegion) } else { finite(self.total / self.n as f64) }
+    }
+
+    /// Distance in mm from a place to where the intensities have their centre.
+    fn shift_from(&self, place: Vec3, spacing: Vec3) -> Value {
+        if self.n == 0 {
+            return Err(Missing::EmptyRegion);
+        }
+        if self.total == 0.0 {
+            return Err(Missing::ZeroDenominator);
+        }
+        finite(norm(std::array::from_fn(|a| place[a] - self.first[a] / self.total * spacing[a])))
+    }
 }
 
 /// The largest distance between two corners of the hull: none of the mesh's vertices are farther.
