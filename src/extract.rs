@@ -1,6 +1,8 @@
 //! A case and a plan to rows of features, in parallel over lesions, regions, response maps and
 //! families.
 
+use std::sync::Arc;
+
 use ndarray::Array3;
 use rayon::prelude::*;
 
@@ -147,7 +149,7 @@ fn families(plan: &Plan, image: &str) -> Vec<Family> {
     plan.features.families.iter().copied().filter(described).collect()
 }
 
-fn response_blocks(name: &str, response: &Array3<f32>, roi: &Roi, plan: &Plan) -> Vec<Block> {
+fn response_blocks(name: &str, response: &Arc<Array3<f32>>, roi: &Roi, plan: &Plan) -> Vec<Block> {
     let roi = Roi {
         geometry: roi.geometry.clone(),
         intensities: response.clone(),

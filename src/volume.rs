@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::Array3;
+use rayon::prelude::*;
 
 use crate::geometry::{Geometry, IndexBox};
 
@@ -118,19 +119,23 @@ impl Volume {
     /// Intensities of a box of voxels, shape (z, y, x).
     pub fn crop(&self, bounds: &IndexBox) -> Array3<f32> {
         let [sx, sy, sz] = bounds.size();
-        let mut out = Vec::with_capacity(sx * sy * sz);
+        let mut out = vec![0.0; sx * sy * sz];
         let [nx, ny, _] = self.geometry.size;
         let voxels = self.voxels.whole();
-        for z in bounds.min[2]..bounds.max[2] {
-            for y in bounds.min[1]..bounds.max[1] {
-                let row = (z * ny + y) * nx;
+        out.par_chunks_mut((sx * sy).max(1)).enumerate().for_each(|(z, plane)| {
+            for (y, out) in plane.chunks_exact_mut(sx).enumerate() {
+                let row = ((z + bounds.min[2]) * ny + y + bounds.min[1]) * nx;
                 let span = row + bounds.min[0]..row + bounds.max[0];
                 match voxels {
-                    Ok(v) => out.extend(v[span].iter().map(|&i| f32::from(i))),
-                    Err(v) => out.extend_from_slice(&v[span]),
+                    Ok(v) => {
+                        for (to, &from) in out.iter_mut().zip(&v[span]) {
+                            *to = f32::from(from);
+                        }
+                    }
+                    Err(v) => out.copy_from_slice(&v[span]),
                 }
             }
-        }
+        });
         Array3::from_shape_vec((sz, sy, sx), out).expect("rows of the box fill its shape")
     }
 }

@@ -1,6 +1,7 @@
 //! Intensities to grey levels (IBSI manual, 2.7).
 
 use ndarray::Array3;
+use rayon::prelude::*;
 
 use super::roi::{Levels, LevelsOrMissing, Roi, row};
 use crate::features::value::Missing;
@@ -30,16 +31,27 @@ pub fn levels(roi: &Roi, discretisation: &Discretisation, pad: usize) -> LevelsO
     let part = ndarray::s![span(2), span(1), span(0)];
     let within = ndarray::s![pad..pad + sz, pad..pad + sy, pad..pad + sx];
     morphological.slice_mut(within).assign(&roi.morphological.slice(part));
-    let (intensities, intensity) = (roi.intensities.slice(part), roi.intensity.slice(part));
-    for ((mut levels, values), inside) in
-        cube.slice_mut(within).rows_mut().into_iter().zip(intensities.rows()).zip(intensity.rows())
-    {
-        let levels = levels.as_slice_mut().expect("x is the innermost axis");
-        for ((level, &value), &inside) in levels.iter_mut().zip(row(&values)).zip(row(&inside)) {
-            let of_value = binning.level(f64::from(value));
-            *level = if inside { of_value } else { 0 };
-        }
-    }
+    let row_length = sx + 2 * pad;
+    let planes = cube.as_slice_mut().expect("standard layout");
+    planes.par_chunks_mut((sy + 2 * pad) * row_length).skip(pad).take(sz).enumerate().for_each(
+        |(z, plane)| {
+            let rows = plane.chunks_exact_mut(row_length).skip(pad).take(sy).enumerate();
+            for (y, levels) in rows {
+                let at = ndarray::s![z + bounds.min[2], y + bounds.min[1], span(0)];
+                let (inside, values) = (roi.intensity.slice(at), roi.intensities.slice(at));
+                let (inside, values) = (row(&inside), row(&values));
+                let Some(first) = inside.iter().position(|&inside| inside) else { continue };
+                let last = inside.iter().rposition(|&inside| inside).unwrap_or(first);
+                let levels = levels[pad + first..=pad + last].iter_mut();
+                for ((level, &value), &inside) in
+                    levels.zip(&values[first..=last]).zip(&inside[first..=last])
+                {
+                    let of_value = binning.level(f64::from(value));
+                    *level = if inside { of_value } else { 0 };
+                }
+            }
+        },
+    );
     Ok(Levels {
         levels: cube,
         morphological,

@@ -44,7 +44,7 @@ pub struct Prepared {
 }
 
 /// A filter's response map on the box of a lesion, or why there is none.
-pub type Response = (String, Result<Array3<f32>, Missing>);
+pub type Response = (String, Result<Arc<Array3<f32>>, Missing>);
 
 /// Prepares the regions that a plan asks for of one lesion.
 ///
@@ -61,10 +61,10 @@ pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) ->
     };
 
     let bounds = tumour.bounds().grown(margin(plan, spacing), grid.geometry.size);
-    let intensities = intensities(volume, &grid, &bounds, plan);
+    let intensities = Arc::new(intensities(volume, &grid, &bounds, plan));
     let tumour_voxels = spread(&tumour, &bounds);
     let responses = Arc::new(responses(volume, &grid, &bounds, plan));
-    let frame = Frame { grid: &grid.geometry, bounds, intensities: &intensities, responses, plan };
+    let frame = Frame { grid: &grid.geometry, bounds, intensities, responses, plan };
 
     wanted_regions(plan)
         .map(|region| match (region, plan.regions.ring) {
@@ -173,7 +173,7 @@ fn respond(
         Ok(maps) => maps
             .into_iter()
             .filter(|(name, _)| plan.features.wants_map(name))
-            .map(|(name, map)| (name, Ok(map)))
+            .map(|(name, map)| (name, Ok(Arc::new(map))))
             .collect(),
         Err(_) => too_wide(wanted),
     }
@@ -209,7 +209,7 @@ fn spread(mask: &Mask, bounds: &IndexBox) -> Array3<bool> {
 struct Frame<'a> {
     grid: &'a Geometry,
     bounds: IndexBox,
-    intensities: &'a Array3<f32>,
+    intensities: Arc<Array3<f32>>,
     responses: Arc<Vec<Response>>,
     plan: &'a Plan,
 }
@@ -221,9 +221,9 @@ impl Frame<'_> {
         mut morphological: Array3<bool>,
         range: Option<[f64; 2]>,
     ) -> Prepared {
-        let shares = Shares::of(self.intensities, &morphological);
+        let shares = Shares::of(&self.intensities, &morphological);
         if let Some([low, high]) = range {
-            morphological.zip_mut_with(self.intensities, |inside, &value| {
+            morphological.zip_mut_with(&self.intensities, |inside, &value| {
                 *inside &= (low..=high).contains(&f64::from(value));
             });
         }
@@ -231,12 +231,12 @@ impl Frame<'_> {
             return Prepared::empty(region);
         };
         let intensity =
-            resegment::intensity_mask(self.intensities, &morphological, &self.plan.resegmentation);
+            resegment::intensity_mask(&self.intensities, &morphological, &self.plan.resegmentation);
         let roi = Roi {
             geometry: self.grid.cropped(&self.bounds),
             intensities: self.intensities.clone(),
-            morphological,
-            intensity,
+            morphological: Arc::new(morphological),
+            intensity: Arc::new(intensity),
         };
         let size = self.grid.size;
         let facts = RegionFacts {

@@ -175,7 +175,7 @@ impl<'a> Perturber<'a> {
         let frame = Frame {
             grid: &grid,
             bounds: whole,
-            intensities: &intensities,
+            intensities: Arc::new(intensities),
             responses: Arc::new(responses),
             plan: self.plan,
         };

@@ -22,6 +22,10 @@ pub fn intensity_mask(
         high = high.min(mean + sigma * deviation);
     }
     let mut kept = mask.clone();
+    if low == f64::NEG_INFINITY && high == f64::INFINITY {
+        kept.zip_mut_with(intensities, |inside, value| *inside &= !value.is_nan());
+        return kept;
+    }
     kept.zip_mut_with(intensities, |inside, &value| {
         *inside &= (low..=high).contains(&f64::from(value));
     });

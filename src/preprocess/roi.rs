@@ -1,5 +1,7 @@
 //! A region ready for features: intensities, its two masks, and its grey levels.
 
+use std::sync::Arc;
+
 use ndarray::{Array3, ArrayView1};
 
 use crate::features::value::Missing;
@@ -9,17 +11,18 @@ use crate::geometry::Geometry;
 /// to a box around it. All arrays have the shape (z, y, x) of `geometry`.
 ///
 /// The box reaches beyond the region where the image does, far enough for the local intensity
-/// features' sphere of 1 cm³ when these are asked for.
+/// features' sphere of 1 cm³ when these are asked for. An image and its response maps share their
+/// masks.
 #[derive(Clone, Debug)]
 pub struct Roi {
     /// The box's own grid.
     pub geometry: Geometry,
     /// Intensities (HU for an unfiltered CT, filter units for a response map).
-    pub intensities: Array3<f32>,
+    pub intensities: Arc<Array3<f32>>,
     /// The mask after resampling: what morphology describes.
-    pub morphological: Array3<bool>,
+    pub morphological: Arc<Array3<bool>>,
     /// The morphological mask less the voxels that re-segmentation took out.
-    pub intensity: Array3<bool>,
+    pub intensity: Arc<Array3<bool>>,
 }
 
 impl Roi {
@@ -29,7 +32,7 @@ impl Roi {
         let mut n = 0;
         // Every voxel is written where the next one of the mask goes: without a branch, which in
         // the ragged rows of a ring is mispredicted at every other voxel.
-        for (&value, &inside) in self.intensities.iter().zip(&self.intensity) {
+        for (&value, &inside) in self.intensities.iter().zip(self.intensity.iter()) {
             values[n] = value;
             n += usize::from(inside);
         }

@@ -141,7 +141,7 @@ impl Outline {
             .iter()
             .zip(&ys)
             .map(|(&x, &y)| {
-                let length = x.hypot(y);
+                let length = (x * x + y * y).sqrt();
                 let (x, y) = (x / length, y / length);
                 let (mut along, mut across) = (0.0, 0.0);
                 for (a, b) in xs.iter().zip(&ys) {

@@ -110,6 +110,14 @@ impl RowExtremes {
         *high = x.max(*high);
     }
 
+    /// Takes account of the points of another part of the same surface.
+    pub(super) fn join(&mut self, other: &Self) {
+        for ([low, high], [other_low, other_high]) in self.rows.iter_mut().zip(&other.rows) {
+            *low = (*low).min(*other_low);
+            *high = (*high).max(*other_high);
+        }
+    }
+
     /// The points that are corners of the convex hull of their own plane of equal z, sorted, by
     /// Andrew's monotone chain along y.
     pub(super) fn corners_of_planes(&self) -> Vec<Point> {

@@ -13,9 +13,13 @@
 use std::sync::LazyLock;
 
 use ndarray::Array3;
+use rayon::prelude::*;
 
 use super::hull::{Point, RowExtremes};
 use crate::geometry::{Vec3, cross, dot, norm};
+
+/// Layers of cubes that one thread counts, at least: fewer cost more to join than to count.
+const LAYERS: usize = 16;
 
 /// What the surface of a mask measures.
 #[derive(Clone, Debug)]
@@ -32,25 +36,68 @@ pub(super) struct Surface {
 /// The surface of a mask of shape (z, y, x) with voxels of `spacing` mm. What lies beyond the array
 /// is outside.
 pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
-    let (nz, ny, nx) = mask.dim();
-    let mut kinds = [0u64; 256];
-    // Moment of the cubes' places, for the volume: sum over cubes of the corner's coordinates.
-    let mut places = vec![[0i64; 3]; 256];
-    let mut extremes = RowExtremes::new(ny, nz);
-    // First and last cube of each kind in a row, and the row.
-    let mut ends = [((-2, -2), 0, 0); 256];
-    let mut occurring = Vec::new();
-    let outside = vec![false; nx];
-    let row = |z: isize, y: isize| -> &[bool] {
-        if z < 0 || y < 0 || z as usize >= nz || y as usize >= ny {
-            return &outside;
+    let (nz, ny, _) = mask.dim();
+    // Whole numbers all: their sums do not depend on which thread comes first.
+    let cubes = (0..nz + 1)
+        .into_par_iter()
+        .with_min_len(LAYERS)
+        .fold(
+            || Cubes::new(ny, nz),
+            |mut cubes, layer| {
+                cubes.add_layer(mask, layer as isize - 1);
+                cubes
+            },
+        )
+        .reduce_with(Cubes::join)
+        .expect("at least one layer");
+
+    let (mut volume, mut area) = (0.0, 0.0);
+    for kind in 0..256 {
+        let n = cubes.kinds[kind] as f64;
+        for triangle in &CUBES[kind] {
+            let [a, b, c] = triangle.vertices.map(|v| -> Vec3 {
+                std::array::from_fn(|i| f64::from(VERTICES[v][i]) * 0.5 * spacing[i])
+            });
+            let normal =
+                cross(std::array::from_fn(|i| b[i] - a[i]), std::array::from_fn(|i| c[i] - a[i]));
+            area += triangle.share * n * 0.5 * norm(normal);
+            // Divergence theorem: a sixth of (corner + a) · normal, summed over all cubes at once.
+            let corners: Vec3 = std::array::from_fn(|i| cubes.places[kind][i] as f64 * spacing[i]);
+            volume += triangle.share * (n * dot(a, normal) + dot(corners, normal)) / 6.0;
         }
-        let start = (z as usize * ny + y as usize) * nx;
-        &mask.as_slice().expect("standard layout")[start..start + nx]
-    };
-    // The four voxels of a cube that have the same x, as the even bits of its kind.
-    let mut columns = vec![0u8; nx + 1];
-    for z in -1..nz as isize {
+    }
+    Surface { volume, area, outermost: cubes.extremes.corners_of_planes() }
+}
+
+/// How often each kind of cube occurs, and where.
+struct Cubes {
+    kinds: [u64; 256],
+    /// Moment of the cubes' places, for the volume: sum over cubes of the corner's coordinates.
+    places: Vec<[i64; 3]>,
+    extremes: RowExtremes,
+}
+
+impl Cubes {
+    fn new(ny: usize, nz: usize) -> Self {
+        Self { kinds: [0; 256], places: vec![[0; 3]; 256], extremes: RowExtremes::new(ny, nz) }
+    }
+
+    /// Counts the cubes between the slices z and z + 1.
+    fn add_layer(&mut self, mask: &Array3<bool>, z: isize) {
+        let (nz, ny, nx) = mask.dim();
+        let voxels = mask.as_slice().expect("standard layout");
+        let outside = vec![false; nx];
+        let row = |z: isize, y: isize| -> &[bool] {
+            if z < 0 || y < 0 || z as usize >= nz || y as usize >= ny {
+                return &outside;
+            }
+            &voxels[(z as usize * ny + y as usize) * nx..][..nx]
+        };
+        // The four voxels of a cube that have the same x, as the even bits of its kind.
+        let mut columns = vec![0u8; nx + 1];
+        // First and last cube of each kind in a row, and the row.
+        let mut ends = [(-2, 0, 0); 256];
+        let mut occurring = Vec::new();
         for y in -1..ny as isize {
             let [a, b, c, d] = [row(z, y), row(z, y + 1), row(z + 1, y), row(z + 1, y + 1)];
             let mut any = 0;
@@ -70,14 +117,14 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
                 if kind == 0 || kind == 255 {
                     continue;
                 }
-                kinds[usize::from(kind)] += 1;
-                let place = &mut places[usize::from(kind)];
+                self.kinds[usize::from(kind)] += 1;
+                let place = &mut self.places[usize::from(kind)];
                 for (sum, at) in place.iter_mut().zip([x, y, z]) {
                     *sum += at as i64;
                 }
                 let end = &mut ends[usize::from(kind)];
-                if end.0 != (y, z) {
-                    *end = ((y, z), x, x);
+                if end.0 != y {
+                    *end = (y, x, x);
                     occurring.push(kind);
                 }
                 end.2 = x;
@@ -87,7 +134,7 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
                 for x in [first, last] {
                     let corner = [x, y, z].map(|i| 2 * i as i32);
                     for &v in CUBES[usize::from(kind)].iter().flat_map(|t| &t.vertices) {
-                        extremes.include(std::array::from_fn(|a| {
+                        self.extremes.include(std::array::from_fn(|a| {
                             corner[a] + i32::from(VERTICES[v][a])
                         }));
                     }
@@ -95,24 +142,17 @@ pub(super) fn surface(mask: &Array3<bool>, spacing: Vec3) -> Surface {
             }
         }
     }
-    let outermost = extremes.corners_of_planes();
 
-    let (mut volume, mut area) = (0.0, 0.0);
-    for kind in 0..256 {
-        let n = kinds[kind] as f64;
-        for triangle in &CUBES[kind] {
-            let [a, b, c] = triangle.vertices.map(|v| -> Vec3 {
-                std::array::from_fn(|i| f64::from(VERTICES[v][i]) * 0.5 * spacing[i])
-            });
-            let normal =
-                cross(std::array::from_fn(|i| b[i] - a[i]), std::array::from_fn(|i| c[i] - a[i]));
-            area += triangle.share * n * 0.5 * norm(normal);
-            // Divergence theorem: a sixth of (corner + a) · normal, summed over all cubes at once.
-            let corners: Vec3 = std::array::from_fn(|i| places[kind][i] as f64 * spacing[i]);
-            volume += triangle.share * (n * dot(a, normal) + dot(corners, normal)) / 6.0;
+    fn join(mut self, other: Self) -> Self {
+        for (sum, add) in self.kinds.iter_mut().zip(other.kinds) {
+            *sum += add;
         }
+        for (sum, add) in self.places.iter_mut().flatten().zip(other.places.iter().flatten()) {
+            *sum += add;
+        }
+        self.extremes.join(&other.extremes);
+        self
     }
-    Surface { volume, area, outermost }
 }
 
 /// Corners of a cube: bit 0 is x, bit 1 is y, bit 2 is z. The twelve edges join corners that differ
