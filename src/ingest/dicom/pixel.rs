@@ -320,58 +320,64 @@ pub(super) fn whole(
         })?;
         return Some(padded);
     }
-    let scale = Scale { unused: 16 - u32::from(stored.bits), slope, intercept };
-    match (format.signed, format.padding) {
-        (false, None) => scale.words::<false, false>(&stored.bytes, (1, 0), out),
-        (true, None) => scale.words::<true, false>(&stored.bytes, (1, 0), out),
-        (false, Some(range)) => scale.words::<false, true>(&stored.bytes, range, out),
-        (true, Some(range)) => scale.words::<true, true>(&stored.bytes, range, out),
+    let unused = 16 - u32::from(stored.bits);
+    // Nearly every CT has a slope of 1, and not every processor multiplies several numbers at once.
+    if slope == 1 {
+        words(&stored.bytes, format, unused, |value| value + intercept, out)
+    } else {
+        words(&stored.bytes, format, unused, |value| value * slope + intercept, out)
     }
 }
 
-/// What turns words of 16 bits into HU.
-struct Scale {
-    /// Bits above the value.
+/// Turns words of 16 bits, of which the highest `unused` are no part of the value, into HU.
+fn words(
+    bytes: &[u8],
+    format: &PixelFormat,
     unused: u32,
-    slope: i32,
-    intercept: i32,
+    to_hu: impl Fn(i32) -> i32,
+    out: &mut [i16],
+) -> Option<u64> {
+    match (format.signed, format.padding) {
+        (false, None) => words_of::<false, false>(bytes, unused, to_hu, (1, 0), out),
+        (true, None) => words_of::<true, false>(bytes, unused, to_hu, (1, 0), out),
+        (false, Some(range)) => words_of::<false, true>(bytes, unused, to_hu, range, out),
+        (true, Some(range)) => words_of::<true, true>(bytes, unused, to_hu, range, out),
+    }
 }
 
-impl Scale {
-    /// One pass without branches, which the compiler turns into vector instructions: the usual CT
-    /// goes through here.
-    fn words<const SIGNED: bool, const PADDED: bool>(
-        &self,
-        bytes: &[u8],
-        padding: (i64, i64),
-        out: &mut [i16],
-    ) -> Option<u64> {
-        let Self { unused, slope, intercept } = *self;
-        // The range of padding lies within 17 bits.
-        let (low, high) = (padding.0 as i32, padding.1 as i32);
-        let mut fits = true;
-        let mut padded = 0u64;
-        for (out, b) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-            let word = u16::from_le_bytes([b[0], b[1]]);
-            let value = if SIGNED {
-                i32::from((word << unused).cast_signed() >> unused)
-            } else {
-                i32::from((word << unused) >> unused)
-            };
-            let hu = value * slope + intercept;
-            if PADDED {
-                let raw = if SIGNED { i32::from(word.cast_signed()) } else { i32::from(word) };
-                let is_padding = (low <= raw) & (raw <= high) | (low <= value) & (value <= high);
-                padded += u64::from(is_padding);
-                *out = if is_padding { PADDING_HU } else { hu as i16 };
-                fits &= is_padding | (i32::from(hu as i16) == hu);
-            } else {
-                *out = hu as i16;
-                fits &= i32::from(hu as i16) == hu;
-            }
+/// One pass without branches, which the compiler turns into vector instructions: the usual CT goes
+/// through here.
+fn words_of<const SIGNED: bool, const PADDED: bool>(
+    bytes: &[u8],
+    unused: u32,
+    to_hu: impl Fn(i32) -> i32,
+    padding: (i64, i64),
+    out: &mut [i16],
+) -> Option<u64> {
+    // The range of padding lies within 17 bits.
+    let (low, high) = (padding.0 as i32, padding.1 as i32);
+    let mut fits = true;
+    let mut padded = 0u64;
+    for (out, b) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+        let word = u16::from_le_bytes([b[0], b[1]]);
+        let value = if SIGNED {
+            i32::from((word << unused).cast_signed() >> unused)
+        } else {
+            i32::from((word << unused) >> unused)
+        };
+        let hu = to_hu(value);
+        if PADDED {
+            let raw = if SIGNED { i32::from(word.cast_signed()) } else { i32::from(word) };
+            let is_padding = (low <= raw) & (raw <= high) | (low <= value) & (value <= high);
+            padded += u64::from(is_padding);
+            *out = if is_padding { PADDING_HU } else { hu as i16 };
+            fits &= is_padding | (i32::from(hu as i16) == hu);
+        } else {
+            *out = hu as i16;
+            fits &= i32::from(hu as i16) == hu;
         }
-        fits.then_some(padded)
     }
+    fits.then_some(padded)
 }
 
 /// Turns stored values into HU of any kind. Returns the number of padded voxels.
