@@ -130,6 +130,30 @@ fn ids_are_pseudonyms_unless_asked_otherwise() {
 }
 
 #[test]
+fn inspect_shows_what_it_can_and_ends_with_status_1_where_something_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let there = |name: &str| folder.path().join("exam").join(name);
+    std::fs::create_dir(folder.path().join("exam")).expect("made");
+    for z in 0..4 {
+        let slice = format!("fixtures/dicom/seg/ct/{z}");
+        std::fs::copy(slice, there(&z.to_string())).expect("copied");
+    }
+    let mut inspect = abscope(&folder.path().join("key"));
+    inspect.arg("inspect").arg(folder.path().join("exam"));
+    assert_eq!(inspect.output().expect("runs").status.code(), Some(0));
+
+    let segments = std::fs::read("fixtures/dicom/seg/binary").expect("there");
+    // Within the first elements; and within the pixels, behind a header that reads.
+    for length in [400, segments.len() - 100] {
+        std::fs::write(there("cut"), &segments[..length]).expect("written");
+        let output = inspect.output().expect("runs");
+        let shown = String::from_utf8(output.stdout).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{shown}");
+        assert!(shown.contains("40 x 32 x 4 voxels") && shown.contains("cut"), "{shown}");
+    }
+}
+
+#[test]
 fn batch_finds_the_dicom_case_of_a_folder() {
     let found = discover(&phantom("dicom"), true).expect("readable");
     assert_eq!(found.unmatched, []);

@@ -9,6 +9,12 @@ use abscope::ingest::dicom::series::{self, CtSeries, SlicePolicy};
 use abscope::ingest::dicom::source::Source;
 use abscope::ingest::{Case, LoadOptions, load};
 use abscope::mask::Mask;
+use dicom_core::ops::{ApplyOp, AttributeAction, AttributeOp};
+use dicom_core::value::PixelFragmentSequence;
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
+use dicom_dictionary_std::uids::RLE_LOSSLESS;
+use dicom_object::{FileDicomObject, InMemDicomObject};
 
 const SIZE: [usize; 3] = [40, 32, 4];
 const SPACING: [f64; 3] = [0.7, 0.5, 2.5];
@@ -288,4 +294,73 @@ fn damaged_compressed_slices_never_panic() {
             assert!(cut.is_err(), "{name} cut to {at} bytes");
         }
     }
+}
+
+#[test]
+fn compressed_slices_of_several_values_per_pixel_are_refused_before_the_codec_takes_memory() {
+    let read = |name: &str, change: &dyn Fn(&mut [u8])| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("slice");
+        let mut file = std::fs::read(made(name)).expect("there");
+        change(&mut file);
+        std::fs::write(&path, file).expect("written");
+        let read = series::read(&[Source::file(&path)], SlicePolicy::Refuse);
+        read.expect_err("refused").to_string()
+    };
+    let at =
+        |file: &[u8], marker: [u8; 2]| file.windows(2).position(|w| w == marker).expect("a marker");
+    let problem = read("ct/j2k-unsigned/0", &|file| {
+        let size = at(file, [0xFF, 0x51]);
+        file[size + 38..size + 40].copy_from_slice(&16_384u16.to_be_bytes());
+    });
+    assert!(problem.contains("16384 values per pixel"), "{problem}");
+    let problem = read("ct/jpeg-sv1-unsigned/0", &|file| {
+        let frame = at(file, [0xFF, 0xC3]);
+        file[frame + 9] = 3;
+    });
+    assert!(problem.contains("3 values per pixel"), "{problem}");
+}
+
+/// The label map of the fixtures, changed; and what reading it says.
+fn refused_segmentation(change: impl FnOnce(&mut FileDicomObject<InMemDicomObject>)) -> String {
+    let mut file = dicom_object::open_file(made("seg/labelmap")).expect("reads");
+    change(&mut file);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mask");
+    file.write_to_file(&path).expect("written");
+    let read = load(&made("seg/ct"), &path, &LoadOptions::default());
+    read.expect_err("refused").to_string()
+}
+
+/// Puts the last of its three frames at this height, mm.
+fn move_last_frame(file: &mut InMemDicomObject, z: &str) {
+    let place = (
+        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+        2,
+        tags::PLANE_POSITION_SEQUENCE,
+        tags::IMAGE_POSITION_PATIENT,
+    );
+    let position = AttributeAction::SetStr(format!("-10.0\\-20.0\\{z}").into());
+    file.apply(AttributeOp::new(place, position)).expect("there");
+}
+
+#[test]
+fn a_segment_at_no_place_on_earth_is_refused() {
+    let problem = refused_segmentation(|file| move_last_frame(file, "1e300"));
+    assert!(problem.contains("frame 3") && problem.contains("1e300"), "{problem}");
+}
+
+#[test]
+fn rows_columns_and_places_of_a_segmentation_take_no_memory_by_themselves() {
+    // Three empty frames of 16384 x 16384, the last 2000 slices off: 537 GB if they were believed.
+    let problem = refused_segmentation(|file| {
+        let empty = PixelFragmentSequence::new_fragments(vec![vec![0u8; 2]; 3]);
+        file.put(DataElement::new(tags::PIXEL_DATA, VR::OB, empty));
+        for tag in [tags::ROWS, tags::COLUMNS] {
+            file.put(DataElement::new(tag, VR::US, PrimitiveValue::from(16_384u16)));
+        }
+        move_last_frame(file, "5030.0");
+        file.update_meta(|meta| meta.transfer_syntax = RLE_LOSSLESS.to_owned());
+    });
+    assert!(problem.contains("frame 1 cannot be decoded"), "{problem}");
 }

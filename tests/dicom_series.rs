@@ -560,6 +560,8 @@ mod made_up {
         );
         refused(&with(tags::IMAGE_POSITION_PATIENT, VR::DS, "1e300\\0\\0"), &["impossible"]);
         refused(&with(tags::RESCALE_SLOPE, VR::DS, "0"), &["RescaleSlope"]);
+        refused(&with(tags::RESCALE_SLOPE, VR::DS, "1e300"), &["RescaleSlope", "give no HU"]);
+        refused(&with(tags::RESCALE_INTERCEPT, VR::DS, "-1e300"), &["RescaleIntercept"]);
         refused(&with(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3.77"), &["2 studies share"]);
         let mut colour = stack(2);
         put(&mut colour[1], tags::SAMPLES_PER_PIXEL, VR::US, 3u16);

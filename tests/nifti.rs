@@ -163,6 +163,12 @@ fn what_cannot_be_read_is_refused_by_name() {
         f.voxels[27] = f64::NAN;
     });
     assert!(nan.contains("(2, 1, 1)") && nan.contains("NaN"), "{nan}");
+    // Above the largest number of 32 bits, 3.4e38.
+    let large = with(&|f| {
+        f.kind = Kind::F64;
+        f.voxels[27] = 1e39;
+    });
+    assert!(large.contains("(2, 1, 1)") && large.contains("32 bits"), "{large}");
     let sheared = with(&|f| f.srow[0][2] = 1.0);
     assert!(sheared.contains("sheared"), "{sheared}");
     let flat = with(&|f| f.srow[1] = [0.0; 4]);

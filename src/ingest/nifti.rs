@@ -86,13 +86,14 @@ pub fn read_image(path: &Path) -> Result<NiftiImage> {
     stream.for_each_chunk(&header, |bytes| {
         values.clear();
         header.decode(bytes, &mut values);
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+        // A volume holds 32-bit numbers.
+        if let Some(at) = values.iter().position(|v| !(*v as f32).is_finite()) {
             let [x, y, z] = header.stored_voxel(read + at);
             return Err(Error::bad_data(
                 path,
                 format!(
-                    "voxel ({x}, {y}, {z}) is {}; replace voxels that are not finite numbers first, \
-                     for instance by the value of air",
+                    "voxel ({x}, {y}, {z}) is {}; replace voxels that are no finite numbers of 32 \
+                     bits first, for instance by the value of air",
                     values[at]
                 ),
             ));

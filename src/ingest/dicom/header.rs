@@ -12,6 +12,8 @@ use crate::geometry::{Vec3, cross, dot, norm};
 const MAX_SIDE: i64 = 16_384;
 /// Frames of one file; the largest enhanced CT have some thousands.
 const MAX_FRAMES: i64 = 65_536;
+/// Rescale slopes and intercepts beyond this would leave the 32-bit numbers that hold HU.
+const MAX_RESCALE: f64 = 1e9;
 
 /// How stored values are encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +164,16 @@ impl ImageHeader {
             return Err(fields.bad(format!(
                 "{} is 0, so that every voxel is the same",
                 name(tags::RESCALE_SLOPE)
+            )));
+        }
+        let beyond = |f: &&Frame| f.slope.abs().max(f.intercept.abs()) > MAX_RESCALE;
+        if let Some(f) = frames.iter().find(beyond) {
+            return Err(fields.bad(format!(
+                "{} is {} and {} is {}, which give no HU; mend the header",
+                name(tags::RESCALE_SLOPE),
+                f.slope,
+                name(tags::RESCALE_INTERCEPT),
+                f.intercept
             )));
         }
         if !functional && !fields.has(tags::RESCALE_INTERCEPT) {

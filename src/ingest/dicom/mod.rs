@@ -1,6 +1,7 @@
 //! DICOM as hospitals export it: CT series, structure sets and segmentations.
 
 pub mod catalogue;
+mod contained;
 mod header;
 pub mod identity;
 pub mod lesions;

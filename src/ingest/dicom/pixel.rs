@@ -5,7 +5,6 @@
 //! claim no more than the file's does.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dicom_core::value::{InMemFragment, PixelFragmentSequence};
 use dicom_dictionary_std::uids;
@@ -13,6 +12,7 @@ use dicom_encoding::adapters::{PixelDataObject, PixelDataReader, RawPixelData};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
+use super::contained::contained;
 use super::header::PixelFormat;
 use super::object::Opened;
 use super::walk;
@@ -100,15 +100,23 @@ pub(super) fn stored<'a>(
 }
 
 fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Stored<'a>, String> {
-    let (columns, rows, bits) = claimed_size(bytes).unwrap_or((
-        format.columns as u32,
-        format.rows as u32,
-        format.bits_stored,
-    ));
-    if (columns as usize, rows as usize) != (format.columns, format.rows) {
+    let of_header = Claim {
+        columns: format.columns,
+        rows: format.rows,
+        components: 1,
+        bits: format.bits_stored,
+    };
+    let claim = Claim::of(bytes).unwrap_or(of_header);
+    if (claim.columns, claim.rows) != (format.columns, format.rows) {
         return Err(format!(
-            "the compressed image is {columns} x {rows}, the header says {} x {}",
-            format.columns, format.rows
+            "the compressed image is {} x {}, the header says {} x {}",
+            claim.columns, claim.rows, format.columns, format.rows
+        ));
+    }
+    if claim.components != 1 {
+        return Err(format!(
+            "the compressed image has {} values per pixel, the header says 1",
+            claim.components
         ));
     }
     if opened.transfer_syntax == uids::RLE_LOSSLESS {
@@ -118,18 +126,20 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
     let codec = decoder(opened).map_err(|e| e.to_string())?;
     let frame = Compressed { uid: &opened.transfer_syntax, format, bytes };
     let mut out = Vec::new();
-    // The codecs index by what the stream says; a stream that lies must not end the program.
-    let decoded = catch_unwind(AssertUnwindSafe(|| codec.decode_frame(&frame, 0, &mut out)));
-    match decoded {
-        Ok(Ok(())) => {}
-        Ok(Err(e)) => return Err(e.to_string()),
-        Err(_) => return Err("the codec gave up on damaged data; fetch the file again".into()),
+    match contained(|| codec.decode_frame(&frame, 0, &mut out)) {
+        Some(Ok(())) => {}
+        Some(Err(e)) => return Err(e.to_string()),
+        None => return Err("the codec gave up on damaged data; fetch the file again".into()),
     }
     if out.len() < format.frame_bytes() {
         return Err(format!("{} bytes instead of {}", out.len(), format.frame_bytes()));
     }
     out.truncate(format.frame_bytes());
-    Ok(Stored { bytes: Cow::Owned(out), big_endian: false, bits: bits.min(format.bits_stored) })
+    Ok(Stored {
+        bytes: Cow::Owned(out),
+        big_endian: false,
+        bits: claim.bits.min(format.bits_stored),
+    })
 }
 
 type Reader = &'static (dyn PixelDataReader + Send + Sync);
@@ -209,31 +219,59 @@ fn run_lengths(bytes: &[u8], format: &PixelFormat) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-/// Width, height and bits that a JPEG (SOF marker), JPEG-LS or JPEG 2000 (SIZ marker) stream claims.
-/// `None` for other streams.
-fn claimed_size(bytes: &[u8]) -> Option<(u32, u32, u16)> {
-    let u16_at = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
-    let u32_at = |at: usize| Some(u32::from(u16_at(at)?) << 16 | u32::from(u16_at(at + 2)?));
-    match u16_at(0)? {
-        0xFF4F if u16_at(2)? == 0xFF51 => {
-            let width = u32_at(8)?.saturating_sub(u32_at(16)?);
-            let height = u32_at(12)?.saturating_sub(u32_at(20)?);
-            Some((width, height, u16::from(bytes.get(42)? & 0x7F) + 1))
+/// What a compressed stream says of its image. The codecs take memory by it.
+struct Claim {
+    columns: usize,
+    rows: usize,
+    components: u16,
+    bits: u16,
+}
+
+impl Claim {
+    /// Reads it from a JPEG or JPEG-LS (SOF marker) or JPEG 2000 (SIZ marker) stream. `None` for
+    /// other streams.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        // Some writers leave the codestream of JPEG 2000 within its file format.
+        let codestream = [0xFF, 0x4F, 0xFF, 0x51];
+        let bytes = if bytes.starts_with(b"\0\0\0\x0CjP  ") {
+            &bytes[bytes.windows(4).position(|w| w == codestream)?..]
+        } else {
+            bytes
+        };
+        let u16_at = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+        let u32_at = |at: usize| Some(u32::from(u16_at(at)?) << 16 | u32::from(u16_at(at + 2)?));
+        if bytes.starts_with(&codestream) {
+            // Samples lie at the multiples of a step, from the offset up to the size.
+            let samples = |size: usize, offset: usize, step: usize| {
+                let step = u32::from(*bytes.get(step)?).max(1);
+                let count = u32_at(size)?.div_ceil(step);
+                Some(count.saturating_sub(u32_at(offset)?.div_ceil(step)) as usize)
+            };
+            return Some(Self {
+                columns: samples(8, 16, 43)?,
+                rows: samples(12, 20, 44)?,
+                components: u16_at(40)?,
+                bits: u16::from(bytes.get(42)? & 0x7F) + 1,
+            });
         }
-        0xFFD8 => {
-            let mut at = 2;
-            loop {
-                let marker = u16_at(at)?;
-                let frame = matches!(marker, 0xFFC0..=0xFFCF | 0xFFF7)
-                    && ![0xFFC4, 0xFFC8, 0xFFCC].contains(&marker);
-                if frame {
-                    let bits = u16::from(*bytes.get(at + 4)?);
-                    return Some((u32::from(u16_at(at + 7)?), u32::from(u16_at(at + 5)?), bits));
-                }
-                at += 2 + usize::from(u16_at(at + 2)?);
+        if u16_at(0)? != 0xFFD8 {
+            return None;
+        }
+        let mut at = 2;
+        loop {
+            let marker = u16_at(at)?;
+            let frame = matches!(marker, 0xFFC0..=0xFFCF | 0xFFF7)
+                && ![0xFFC4, 0xFFC8, 0xFFCC].contains(&marker);
+            if frame {
+                return Some(Self {
+                    columns: usize::from(u16_at(at + 7)?),
+                    rows: usize::from(u16_at(at + 5)?),
+                    components: u16::from(*bytes.get(at + 9)?),
+                    bits: u16::from(*bytes.get(at + 4)?),
+                });
             }
+            at += 2 + usize::from(u16_at(at + 2)?);
         }
-        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use ndarray::Array3;
 
 use super::header::{self, Frame, Groups};
 use super::object::{Fields, Opened};
-use super::pixel;
+use super::{pixel, stack};
 use crate::error::{Error, Result};
 use crate::geometry::{CanonicalOrder, Geometry, IndexBox, Vec3, dot};
 use crate::mask::Mask;
@@ -20,6 +20,8 @@ const MAX_FRAMES: i64 = 1 << 20;
 /// A mask's box may hold this many times the pixels that the file has: planes further apart than
 /// that are a damaged header.
 const MAX_SPARSITY: usize = 1000;
+/// Voxels of the largest box around a segment (2³¹).
+const MAX_VOXELS: usize = 1 << 31;
 
 /// A segmentation.
 pub struct Segmentation<'a> {
@@ -113,7 +115,15 @@ impl<'a> Segmentation<'a> {
                 Kind::LabelMap => None,
                 _ => Some(segment_of(&groups, &fields, index)?),
             };
-            frames.push(PlacedFrame { frame: header::placed(&groups)?, segment });
+            let frame = header::placed(&groups)?;
+            if !stack::is_sound(&frame) {
+                return Err(fields.bad(format!(
+                    "frame {} has the ImagePositionPatient {:?} mm, which is impossible",
+                    index + 1,
+                    frame.position
+                )));
+            }
+            frames.push(PlacedFrame { frame, segment });
         }
         let mut segments: BTreeMap<i64, Segment> = BTreeMap::new();
         for item in fields.items(tags::SEGMENT_SEQUENCE) {
@@ -204,7 +214,9 @@ impl<'a> Segmentation<'a> {
         let declared = groups.decimal(measures, tags::SPACING_BETWEEN_SLICES)?;
         let thickness = groups.decimal(measures, tags::SLICE_THICKNESS)?;
         let even = |spacing: &f64| {
-            *spacing > 1e-3
+            // A distance wider than the frames' own would put several of them into one slice.
+            (1e-3..=1e3).contains(spacing)
+                && *spacing < 1.05 * gap
                 && places.iter().all(|p| (p / spacing - (p / spacing).round()).abs() < 0.05)
         };
         let candidates = if gap.is_finite() {
@@ -244,7 +256,6 @@ impl<'a> Segmentation<'a> {
             .collect();
         let Some(low) = mine.iter().map(|&i| slices[i]).min() else { return Ok(None) };
         let high = mine.iter().map(|&i| slices[i]).max().unwrap_or(low);
-        let [nx, ny, _] = grid.size;
         if high - low >= MAX_SPARSITY * mine.len() {
             return Err(Error::bad_data(
                 &self.opened.path,
@@ -255,16 +266,45 @@ impl<'a> Segmentation<'a> {
                 ),
             ));
         }
-        let mut inside = Array3::from_elem((high - low + 1, ny, nx), false);
+        // Rows, columns and places come from the header, so that no memory follows from them before
+        // pixels are there: of a frame only the part around its set voxels is kept.
+        let [nx, ny, _] = grid.size;
+        let mut plane = vec![false; nx * ny];
+        let mut pieces: Vec<(usize, Rectangle, Vec<bool>)> = Vec::new();
         for index in mine {
-            let mut plane = inside.index_axis_mut(ndarray::Axis(0), slices[index] - low);
-            let plane = plane.as_slice_mut().expect("planes are contiguous");
-            pixels.mark(index, number, threshold, plane)?;
+            pixels.mark(index, number, threshold, &mut plane)?;
+            if let Some(at) = Rectangle::around(&plane, nx) {
+                pieces.push((slices[index], at, at.cut(&plane, nx)));
+            }
+            plane.fill(false);
+        }
+        let Some(bounds) =
+            pieces.iter().map(|(z, at, _)| at.on_slice(*z)).reduce(|a, b| a.union(&b))
+        else {
+            return Ok(None);
+        };
+        let [sx, sy, sz] = bounds.size();
+        if bounds.voxel_count() > MAX_VOXELS {
+            return Err(Error::too_big(format!(
+                "{}: segment {number} spans {sx} x {sy} x {sz} voxels; abscope reads up to \
+                 {MAX_VOXELS}",
+                self.opened.path.display()
+            )));
+        }
+        let mut inside = Array3::from_elem((sz, sy, sx), false);
+        for (z, at, voxels) in &pieces {
+            let mut plane = inside.index_axis_mut(ndarray::Axis(0), z - bounds.min[2]);
+            for (row, set) in voxels.chunks_exact(at.max[0] - at.min[0]).enumerate() {
+                let y = at.min[1] + row - bounds.min[1];
+                for (column, set) in set.iter().enumerate() {
+                    plane[[y, at.min[0] + column - bounds.min[0]]] |= set;
+                }
+            }
         }
         let order = CanonicalOrder::of(&grid.direction);
         let canonical = order.geometry(grid);
         // The box in canonical order: permuted and flipped like the axes.
-        let (box_low, box_high) = ([0, 0, low], [nx, ny, high + 1]);
+        let (box_low, box_high) = (bounds.min, bounds.max);
         let bounds = IndexBox {
             min: std::array::from_fn(|a| {
                 let s = order.source[a];
@@ -316,6 +356,38 @@ impl<'a> Segmentation<'a> {
         let format = header::format(&fields)?;
         let frames = pixel::locate(opened, &format, self.frames.len())?;
         Ok(Pixels::Values { opened, format, frames, kind: self.kind })
+    }
+}
+
+/// The part of a frame around the voxels that are set: columns and rows.
+#[derive(Clone, Copy)]
+struct Rectangle {
+    min: [usize; 2],
+    /// One past the last.
+    max: [usize; 2],
+}
+
+impl Rectangle {
+    /// `None` where no voxel is set.
+    fn around(plane: &[bool], columns: usize) -> Option<Self> {
+        let mut around: Option<Self> = None;
+        for (y, row) in plane.chunks_exact(columns).enumerate() {
+            let Some(first) = row.iter().position(|&set| set) else { continue };
+            let end = row.iter().rposition(|&set| set).unwrap_or(first) + 1;
+            let so_far = around.get_or_insert(Self { min: [first, y], max: [end, y + 1] });
+            so_far.min[0] = so_far.min[0].min(first);
+            so_far.max = [so_far.max[0].max(end), y + 1];
+        }
+        around
+    }
+
+    fn cut(self, plane: &[bool], columns: usize) -> Vec<bool> {
+        let rows = plane.chunks_exact(columns).take(self.max[1]).skip(self.min[1]);
+        rows.flat_map(|row| &row[self.min[0]..self.max[0]]).copied().collect()
+    }
+
+    fn on_slice(self, z: usize) -> IndexBox {
+        IndexBox { min: [self.min[0], self.min[1], z], max: [self.max[0], self.max[1], z + 1] }
     }
 }
 

@@ -27,6 +27,9 @@ const SPACING_TOLERANCE: f64 = 0.01;
 const ROUNDING: f64 = 0.002;
 /// Planes may drift sideways over the whole stack by this part of a voxel.
 const DRIFT_TOLERANCE: f64 = 0.1;
+/// An even grid may have this many times the slices that are there: a header that puts one of them
+/// far away must not take memory for what would lie between.
+const MAX_SPARSITY: usize = 10;
 /// Directions of one stack agree to this cosine's distance from 1 (0.08 degrees).
 const PARALLEL: f64 = 1e-6;
 
@@ -63,7 +66,8 @@ pub(super) struct Stack {
 /// Puts parallel planes of different places in order.
 ///
 /// # Errors
-/// Uneven distances, missing slices or tilt, unless the policy is to resample.
+/// Uneven distances, missing slices or tilt, unless the policy is to resample; nine of ten slices
+/// missing under any policy.
 pub(super) fn arrange(
     path: &Path,
     mut planes: Vec<Plane>,
@@ -106,6 +110,16 @@ pub(super) fn arrange(
     }
     let length = places.last().map_or(0.0, |p| p.0);
     let count = if uneven { (length / spacing + 1e-6).floor() as usize + 1 } else { planes.len() };
+    if count > MAX_SPARSITY * planes.len() {
+        return Err(Error::bad_data(
+            path,
+            format!(
+                "has {} slices for a stack of {count} (every {spacing} mm over {length:.1} mm); fetch \
+                 the missing slices",
+                planes.len()
+            ),
+        ));
+    }
     let grid = Geometry {
         size: [planes[0].columns, planes[0].rows, count],
         spacing: [voxel[0], voxel[1], spacing],
@@ -125,6 +139,7 @@ fn spacing(
     let rounded = |mm: f64| (mm * 1e6).round() / 1e6;
     let gaps: Vec<f64> = places.windows(2).map(|w| w[1].0 - w[0].0).collect();
     if gaps.is_empty() {
+        let thickness = thickness.filter(|mm| (1e-3..=1e3).contains(mm));
         let spacing = thickness.unwrap_or(1.0);
         warnings.push(format!(
             "is a single slice; its thickness was taken as {spacing} mm{}",

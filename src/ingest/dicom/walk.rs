@@ -60,7 +60,7 @@ pub(super) struct Walked {
 pub(super) struct Element {
     pub(super) tag: Tag,
     sequence: bool,
-    unknown: bool,
+    vr: VR,
     /// Declared length of the value; `None` where undefined.
     length: Option<usize>,
     /// Offset of the value.
@@ -93,34 +93,26 @@ pub(super) fn element(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Ele
     if tag.group() == 0xFFFE || !encoding.explicit {
         let length = encoding.u32(&head[4..]);
         // Private and unknown elements of defined length are opaque to the parser as well.
-        let sequence = length == UNDEFINED
-            || StandardDataDictionary
-                .by_tag(tag)
-                .is_some_and(|e| e.vr() == dicom_core::dictionary::VirtualVr::Exact(VR::SQ));
+        let vr = StandardDataDictionary.by_tag(tag).map_or(VR::UN, |e| e.vr().relaxed());
         return Ok(Element {
             tag,
-            sequence,
-            unknown: false,
+            sequence: length == UNDEFINED || vr == VR::SQ,
+            vr,
             length: (length != UNDEFINED).then_some(length as usize),
             value: at + 8,
         });
     }
-    let vr = [head[4], head[5]];
-    if is_short(vr) {
+    let name = [head[4], head[5]];
+    let vr = VR::from_binary(name).unwrap_or(VR::UN);
+    if is_short(name) {
         let length = usize::from(encoding.u16(&head[6..]));
-        return Ok(Element {
-            tag,
-            sequence: false,
-            unknown: false,
-            length: Some(length),
-            value: at + 8,
-        });
+        return Ok(Element { tag, sequence: false, vr, length: Some(length), value: at + 8 });
     }
     let length = encoding.u32(take(at + 8, 4)?);
     Ok(Element {
         tag,
-        sequence: &vr == b"SQ" || length == UNDEFINED,
-        unknown: &vr == b"UN",
+        sequence: vr == VR::SQ || length == UNDEFINED,
+        vr,
         length: (length != UNDEFINED).then_some(length as usize),
         value: at + 12,
     })
@@ -206,11 +198,20 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
             }
             let end = e.length.map(|n| fits(n).ok_or_else(|| overrun(n))).transpose()?;
             // An unknown value of undefined length is implicit little endian inside (PS3.5, 6.2.2).
-            let encoding = if e.unknown { Encoding::IMPLICIT } else { here };
+            let unknown = here.explicit && e.vr == VR::UN;
+            let encoding = if unknown { Encoding::IMPLICIT } else { here };
             open.push(Open { end, is_item: false, encoding });
             at = e.value;
         } else {
             let length = e.length.unwrap_or(0);
+            let number = bytes_of_a_number(e.vr);
+            if length % number != 0 {
+                return Err(format!(
+                    "element {} at byte {at} has {length} bytes, which are no whole numbers of \
+                     {number} bytes; its lengths are wrong, fetch it again",
+                    e.tag
+                ));
+            }
             at = fits(length).ok_or_else(|| overrun(length))?;
         }
     }
@@ -293,6 +294,17 @@ pub(super) fn frames(
     Ok(out)
 }
 
+/// Bytes of one value of a representation. The parser reads whole numbers only: after others it would
+/// take what is left of the value for the next element, and its bytes for a length.
+fn bytes_of_a_number(vr: VR) -> usize {
+    match vr {
+        VR::US | VR::SS | VR::OW => 2,
+        VR::AT | VR::FL | VR::OF | VR::SL | VR::UL | VR::OL => 4,
+        VR::FD | VR::OD | VR::SV | VR::UV | VR::OV => 8,
+        _ => 1,
+    }
+}
+
 /// Value representations with a length of 16 bits (PS3.5, section 7.1.2).
 fn is_short(vr: [u8; 2]) -> bool {
     const SHORT: [&[u8; 2]; 21] = [
@@ -325,6 +337,17 @@ mod tests {
         let long = [0x40, 0x00, 0x30, 0xA7, b'O', b'B', 0, 0, 0xF0, 0xFF, 0xFF, 0xFF, 1, 2];
         let problem = walk(&long, Encoding::EXPLICIT, true).err();
         assert!(problem.is_some_and(|p| p.contains("claims 4294967280 bytes and 2 are left")));
+    }
+
+    #[test]
+    fn a_part_of_a_number_is_refused() {
+        // (3006,0024) of FD, 30 bytes: three numbers, and a fourth cut off.
+        let element = [&[0x06, 0x30, 0x24, 0x00, b'F', b'D', 30, 0][..], &[0; 30]].concat();
+        let problem = walk(&element, Encoding::EXPLICIT, true).err();
+        assert!(problem.is_some_and(|p| p.contains("30 bytes") && p.contains("of 8 bytes")));
+        // (0028,0010) Rows, US by the dictionary.
+        let rows = [0x28, 0x00, 0x10, 0x00, 3, 0, 0, 0, 1, 2, 3];
+        assert!(walk(&rows, Encoding::IMPLICIT, true).is_err());
     }
 
     #[test]
