@@ -7,11 +7,11 @@ cd "$(dirname "$0")/.."
 corpus=fuzz/corpus
 mkdir -p $corpus/{ct,model,nifti,rtstruct,seg}
 
-find fixtures -name '*.nii.gz' -size -9k | while read -r file; do
-    name=$(basename "$file" .nii.gz)
-    cp "$file" "$corpus/nifti/$name.gz"
+# Small grids only: what takes a millisecond to read is tried a thousand times a second.
+for file in image mask; do
+    cp "fixtures/ibsi/ibsi_1_digital_phantom/$file.nii.gz" "$corpus/nifti/$file.gz"
     # Voxels behind deflate are hard to change one by one.
-    head -c 4096 <(gzip -dc "$file" 2>/dev/null) >"$corpus/nifti/$name-start"
+    gzip -dc "fixtures/ibsi/ibsi_1_digital_phantom/$file.nii.gz" >"$corpus/nifti/$file"
 done
 
 for file in fixtures/dicom/ct/*/0; do
