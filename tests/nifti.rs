@@ -206,3 +206,21 @@ fn labels_are_lesions_and_fractions_are_refused() {
     let problem = read_labels(&path).expect_err("fraction").to_string();
     assert!(problem.contains("0.5") && problem.contains("(0, 2, 1)"), "{problem}");
 }
+
+/// Every label has a voxel on either side of the grid: its box is half of the grid.
+#[test]
+fn thousands_of_scattered_labels_take_no_memory() {
+    let (side, labels) = (160, 4000);
+    let mut voxels = vec![0.0; side * side * side];
+    let last = voxels.len() - 1;
+    for label in 0..labels {
+        voxels[label] = (label + 1) as f64;
+        voxels[last - label] = (label + 1) as f64;
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("a.nii");
+    Nifti::new([side; 3], [1.0; 3], LPS, [0.0; 3], voxels).write(&path);
+    let error = read_labels(&path).expect_err("refused");
+    assert!(matches!(error, Error::TooBig(_)), "{error}");
+    assert!(error.to_string().contains("4000 labels"), "{error}");
+}

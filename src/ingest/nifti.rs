@@ -140,10 +140,24 @@ pub fn read_labels(path: &Path) -> Result<NiftiLabels> {
     })?;
     let order = CanonicalOrder::of(&header.geometry.direction);
     let geometry = order.geometry(&header.geometry);
-    let masks = runs
+    let place = Place { stored: &header.geometry, order: &order };
+    let boxes: BTreeMap<u32, IndexBox> =
+        runs.iter().map(|(&label, runs)| (label, place.bounds(runs))).collect();
+    // Labels of a few voxels each can still span the grid, thousands of times over.
+    let together: u64 = boxes.values().map(|b| b.voxel_count() as u64).sum();
+    if together > MAX_VOXELS {
+        return Err(Error::too_big(format!(
+            "{}: the boxes around its {} labels hold {together} voxels together; abscope reads up \
+             to {MAX_VOXELS} (are the labels scattered over the image? split the file)",
+            path.display(),
+            boxes.len()
+        )));
+    }
+    let masks = boxes
         .into_iter()
-        .filter_map(|(label, runs)| {
-            Some((label, mask_of_runs(&runs, &header.geometry, &order, &geometry)?))
+        .filter_map(|(label, bounds)| {
+            let inside = place.voxels(&runs[&label], &bounds);
+            Some((label, Mask::new(geometry.clone(), bounds, inside)?))
         })
         .collect();
     Ok(NiftiLabels { geometry, masks, warnings: header.warnings })
@@ -201,22 +215,26 @@ fn collect_runs(
     Ok(())
 }
 
-fn mask_of_runs(
-    runs: &[Run],
-    stored: &Geometry,
-    order: &CanonicalOrder,
-    canonical: &Geometry,
-) -> Option<Mask> {
-    let [nx, ny, _] = stored.size;
-    let to_canonical = |index: usize| -> [usize; 3] {
+/// Where stored voxels lie in canonical order.
+struct Place<'a> {
+    stored: &'a Geometry,
+    order: &'a CanonicalOrder,
+}
+
+impl Place<'_> {
+    fn canonical(&self, index: usize) -> [usize; 3] {
+        let [nx, ny, _] = self.stored.size;
         let at = [index % nx, index / nx % ny, index / (nx * ny)];
         std::array::from_fn(|a| {
-            let s = order.source[a];
-            if order.flip[a] { stored.size[s] - 1 - at[s] } else { at[s] }
+            let s = self.order.source[a];
+            if self.order.flip[a] { self.stored.size[s] - 1 - at[s] } else { at[s] }
         })
-    };
-    // A run may span rows, so that both of its ends do not bound it: cut it at row ends.
-    let rows = || {
+    }
+
+    /// Runs, cut at the ends of rows, since both ends of one that spans rows do not bound it: first
+    /// voxel, and one past the last.
+    fn rows(&self, runs: &[Run]) -> impl Iterator<Item = (usize, usize)> {
+        let nx = self.stored.size[0];
         runs.iter().flat_map(move |run| {
             let end = run.start + run.len;
             let mut at = run.start;
@@ -227,30 +245,36 @@ fn mask_of_runs(
                 piece
             })
         })
-    };
-    let mut min = [usize::MAX; 3];
-    let mut max = [0; 3];
-    for (start, end) in rows() {
-        for corner in [to_canonical(start), to_canonical(end - 1)] {
-            for a in 0..3 {
-                min[a] = min[a].min(corner[a]);
-                max[a] = max[a].max(corner[a] + 1);
+    }
+
+    /// The box around runs, in canonical order.
+    fn bounds(&self, runs: &[Run]) -> IndexBox {
+        let mut min = [usize::MAX; 3];
+        let mut max = [0; 3];
+        for (start, end) in self.rows(runs) {
+            for corner in [self.canonical(start), self.canonical(end - 1)] {
+                for a in 0..3 {
+                    min[a] = min[a].min(corner[a]);
+                    max[a] = max[a].max(corner[a] + 1);
+                }
             }
         }
+        IndexBox { min, max }
     }
-    let bounds = IndexBox { min, max };
-    let [sx, sy, sz] = bounds.size();
-    let mut inside = Array3::from_elem((sz, sy, sx), false);
-    for (start, end) in rows() {
-        for index in start..end {
-            let [x, y, z]: [usize; 3] = {
-                let at = to_canonical(index);
-                std::array::from_fn(|a| at[a] - min[a])
-            };
-            inside[[z, y, x]] = true;
+
+    /// The voxels of runs within the box around them.
+    fn voxels(&self, runs: &[Run], bounds: &IndexBox) -> Array3<bool> {
+        let [sx, sy, sz] = bounds.size();
+        let mut inside = Array3::from_elem((sz, sy, sx), false);
+        for (start, end) in self.rows(runs) {
+            for index in start..end {
+                let at = self.canonical(index);
+                let [x, y, z]: [usize; 3] = std::array::from_fn(|a| at[a] - bounds.min[a]);
+                inside[[z, y, x]] = true;
+            }
         }
+        inside
     }
-    Mask::new(canonical.clone(), bounds, inside)
 }
 
 /// Voxels in the narrowest type that has held them so far.
