@@ -20,6 +20,7 @@ fn main() -> anyhow::Result<()> {
     let [image, mask, settings, threads, repetitions] = arguments.as_slice() else {
         bail!("give IMAGE MASK SETTINGS THREADS REPETITIONS");
     };
+    abscope::memory::keep_freed_blocks();
     rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
     let plan = Plan::resolve(&Settings::read(Path::new(settings))?)?;
 

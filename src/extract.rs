@@ -31,12 +31,16 @@ type Block = (Family, Aggregation, FeatureValues);
 
 /// Features of every lesion of a case, in the case's order.
 pub fn extract(case: &Case, plan: &Plan) -> Vec<FeatureRow> {
-    // A lesion of half a million voxels next to a small one: one at a time keeps both cores busy.
-    case.lesions
-        .par_iter()
+    // The largest first and one at a time: the last one that a core is left alone with is small.
+    let mut order: Vec<usize> = (0..case.lesions.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(case.lesions[i].mask.bounds().voxel_count()));
+    let mut rows: Vec<(usize, FeatureRow)> = order
+        .into_par_iter()
         .with_max_len(1)
-        .map(|lesion| extract_lesion(case, lesion, plan))
-        .collect()
+        .map(|i| (i, extract_lesion(case, &case.lesions[i], plan)))
+        .collect();
+    rows.sort_by_key(|&(i, _)| i);
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 /// Features of one lesion of a case.
@@ -176,7 +180,9 @@ fn pad(plan: &Plan) -> usize {
 fn blocks(roi: &Roi, levels: &LevelsOrMissing, image: &Image, plan: &Plan) -> Vec<Block> {
     let (textured, plain): (Vec<Family>, Vec<Family>) =
         families(plan, image.name).into_iter().partition(|f| f.aggregations().len() > 1);
-    let (plain, textured): (Vec<Block>, _) = rayon::join(
+    // The longest first: what is left for the end is short.
+    let (textured, plain): (_, Vec<Block>) = rayon::join(
+        || texture_blocks(&textured, levels, plan),
         || {
             let reads =
                 |f: &Family| matches!(f, Family::Statistics | Family::IntensityVolumeHistogram);
@@ -188,7 +194,6 @@ fn blocks(roi: &Roi, levels: &LevelsOrMissing, image: &Image, plan: &Plan) -> Ve
             let plain = plain.into_par_iter().with_max_len(1);
             plain.map(|f| plain_block(f, roi, intensities.as_ref(), levels, image, plan)).collect()
         },
-        || texture_blocks(&textured, levels, plan),
     );
     [plain, textured].concat()
 }

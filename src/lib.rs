@@ -57,6 +57,7 @@ pub mod filters;
 pub mod geometry;
 pub mod ingest;
 pub mod mask;
+pub mod memory;
 pub mod patient;
 pub mod plan;
 pub mod preprocess;

@@ -1,5 +1,6 @@
 //! Which voxels belong to a lesion.
 
+use multiversion::multiversion;
 use ndarray::Array3;
 
 use crate::geometry::{Geometry, IndexBox};
@@ -70,7 +71,7 @@ impl Mask {
 
     /// Number of voxels set.
     pub fn voxel_count(&self) -> usize {
-        self.inside.iter().filter(|&&v| v).count()
+        count(&self.inside)
     }
 
     /// Volume of the set voxels in mL.
@@ -98,4 +99,14 @@ impl Mask {
         self.grid
             .voxel_to_world(std::array::from_fn(|a| sum[a] / count + self.bounds.min[a] as f64))
     }
+}
+
+/// Number of voxels set.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+pub(crate) fn count(mask: &Array3<bool>) -> usize {
+    // As many voxels as 8 bits can count, so that a vector register counts many at once.
+    const BLOCK: usize = u8::MAX as usize;
+    let voxels = mask.as_slice().expect("standard layout");
+    let of_block = |block: &[bool]| block.iter().fold(0u8, |n, &inside| n + u8::from(inside));
+    voxels.chunks(BLOCK).map(|block| usize::from(of_block(block))).sum()
 }

@@ -24,10 +24,6 @@ use super::case;
 /// Exit status where cases failed, each named, and the others are written.
 const SOME_FAILED: u8 = 1;
 
-/// Blocks of this size and more go back to the system as soon as they are freed, bytes.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const IMAGE_BYTES: libc::c_int = 4 << 20;
-
 /// Extract a whole cohort to one table.
 ///
 /// The same command goes on where an interrupted run stopped. A case that fails is a row of
@@ -128,7 +124,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         "--perturbations is {}; give 0, or 10 to 10000",
         args.perturbations
     );
-    give_back_freed_images();
+    abscope::memory::return_freed_images();
     let model = args.model.as_ref().map(|path| Model::read(path)).transpose()?;
     let plan = plan(args.settings.as_ref(), model.as_ref())?;
     let options = Options {
@@ -363,18 +359,4 @@ fn as_json(event: &Event<'_>, progress: &Progress) -> serde_json::Value {
         line["remaining_s"] = json!(progress.remaining().map(|d| d.as_secs()));
     }
     line
-}
-
-/// Keeps the resident size that of the cases in flight.
-///
-/// After the first large block is freed, the GNU C library takes such blocks from its heap, where
-/// the small results of later cases leave it in pieces that no image fits: over a long cohort the
-/// heap grows (mallopt(3), "dynamic mmap threshold").
-fn give_back_freed_images() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[allow(unsafe_code, reason = "the allocator is the C library's")]
-    // SAFETY: mallopt sets a number under the allocator's own lock; any value is allowed.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, IMAGE_BYTES);
-    }
 }

@@ -87,6 +87,7 @@ impl From<UnevenSlices> for SlicePolicy {
 
 impl CaseArgs {
     pub(crate) fn load(&self) -> anyhow::Result<Case> {
+        abscope::memory::keep_freed_blocks();
         let sites: BTreeMap<String, String> = self.site.iter().cloned().collect();
         let options = LoadOptions {
             labels: self.labels.clone(),

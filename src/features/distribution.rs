@@ -1,6 +1,8 @@
 //! The distribution of a region's intensities or grey levels, and what both families of first-order
 //! features read from it.
 
+use multiversion::multiversion;
+
 use super::value::{FeatureValues, Missing, Value, finite, ratio};
 
 /// Distinct values in ascending order with how often each occurs.
@@ -159,22 +161,49 @@ pub struct Summary {
     pub quartile_coefficient_of_dispersion: Value,
 }
 
+/// Values that are looked at in one go.
+const BLOCK: usize = 4096;
+
+/// Lowest and highest value.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn range(values: &[f32]) -> [f32; 2] {
+    // As many running extremes as a vector register holds.
+    const LANES: usize = 8;
+    let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    let mut take = |lane: usize, value: f32| {
+        low[lane] = if value < low[lane] { value } else { low[lane] };
+        high[lane] = if value > high[lane] { value } else { high[lane] };
+    };
+    for block in blocks {
+        for lane in 0..LANES {
+            take(lane, block[lane]);
+        }
+    }
+    for (lane, &value) in rest.iter().enumerate() {
+        take(lane, value);
+    }
+    [
+        low.into_iter().fold(f32::INFINITY, f32::min),
+        high.into_iter().fold(f32::NEG_INFINITY, f32::max),
+    ]
+}
+
 /// The pairs of whole numbers within the 16-bit range, by counting; `None` for other values.
 fn whole_numbers(values: &[f32]) -> Option<Vec<(f64, u64)>> {
-    let (low, high) = values
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+    let [low, high] = range(values);
     if !(low >= -32_768.0 && high <= 65_535.0) {
         return None;
     }
     let base = low.floor() as i32;
     let mut counts = vec![0u64; (high.ceil() as i32 - base) as usize + 1];
-    for &v in values {
-        let whole = v as i32;
-        if whole as f32 != v {
+    for values in values.chunks(BLOCK) {
+        if values.iter().fold(false, |any, &v| any | ((v as i32) as f32 != v)) {
             return None;
         }
-        counts[(whole - base) as usize] += 1;
+        for &v in values {
+            counts[(v as i32 - base) as usize] += 1;
+        }
     }
     let occurring = counts.into_iter().zip(base..).filter(|(count, _)| *count > 0);
     Some(occurring.map(|(count, value)| (f64::from(value), count)).collect())

@@ -2,7 +2,7 @@
 
 use super::distribution::{Distribution, named};
 use super::value::{FeatureValues, Missing, Value, finite};
-use crate::preprocess::roi::Levels;
+use crate::preprocess::roi::{Levels, extent, row};
 
 const IDS: [&str; 23] = [
     "ih_mean",
@@ -30,16 +30,31 @@ const IDS: [&str; 23] = [
     "ih_min_grad_g",
 ];
 
+/// Voxels of each level, from level 1.
+fn counts(levels: &Levels) -> Vec<u64> {
+    // Neighbours are alike: counted into one table, each would wait for the one before.
+    let mut counts = vec![[0u64; 2]; levels.n_levels + 1];
+    for levels in levels.levels.rows() {
+        let levels = row(&levels);
+        let Some(extent) = extent(levels, |&level| level != 0) else { continue };
+        let (pairs, rest) = levels[extent].as_chunks::<2>();
+        for &[a, b] in pairs {
+            counts[usize::from(a)][0] += 1;
+            counts[usize::from(b)][1] += 1;
+        }
+        for &level in rest {
+            counts[usize::from(level)][0] += 1;
+        }
+    }
+    // Level 0 is the outside.
+    counts[1..].iter().map(|[a, b]| a + b).collect()
+}
+
 /// The 23 features of the histogram of grey levels 1 to N_g.
 ///
 /// A region with one level has no skewness, kurtosis or gradient: they are missing.
 pub fn compute(levels: &Levels) -> FeatureValues {
-    let mut counts = vec![0u64; levels.n_levels + 1];
-    for &level in &levels.levels {
-        counts[usize::from(level)] += 1;
-    }
-    // Level 0 is the outside.
-    let counts = &counts[1..];
+    let counts = &counts(levels);
     let Some(d) = Distribution::of_counts(counts) else {
         return IDS.map(|id| (id, Err(Missing::EmptyRegion))).into();
     };

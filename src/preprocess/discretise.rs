@@ -1,9 +1,10 @@
 //! Intensities to grey levels (IBSI manual, 2.7).
 
-use ndarray::Array3;
+use multiversion::multiversion;
+use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
-use super::roi::{Levels, LevelsOrMissing, Roi, row};
+use super::roi::{Levels, LevelsOrMissing, Roi, SLICES, extent, row};
 use crate::features::value::Missing;
 use crate::geometry::IndexBox;
 use crate::settings::Discretisation;
@@ -40,15 +41,9 @@ pub fn levels(roi: &Roi, discretisation: &Discretisation, pad: usize) -> LevelsO
                 let at = ndarray::s![z + bounds.min[2], y + bounds.min[1], span(0)];
                 let (inside, values) = (roi.intensity.slice(at), roi.intensities.slice(at));
                 let (inside, values) = (row(&inside), row(&values));
-                let Some(first) = inside.iter().position(|&inside| inside) else { continue };
-                let last = inside.iter().rposition(|&inside| inside).unwrap_or(first);
-                let levels = levels[pad + first..=pad + last].iter_mut();
-                for ((level, &value), &inside) in
-                    levels.zip(&values[first..=last]).zip(&inside[first..=last])
-                {
-                    let of_value = binning.level(f64::from(value));
-                    *level = if inside { of_value } else { 0 };
-                }
+                let Some(extent) = extent(inside, |&inside| inside) else { continue };
+                let levels = &mut levels[pad..][extent.clone()];
+                assign(levels, &values[extent.clone()], &inside[extent], &binning);
             }
         },
     );
@@ -60,6 +55,15 @@ pub fn levels(roi: &Roi, discretisation: &Discretisation, pad: usize) -> LevelsO
         spacing: roi.geometry.spacing,
         voxel_count: roi.intensity_count(),
     })
+}
+
+/// Levels of a row's voxels within a mask; 0 for the others.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn assign(levels: &mut [u16], values: &[f32], mask: &[bool], binning: &Binning) {
+    for ((level, &value), &inside) in levels.iter_mut().zip(values).zip(mask) {
+        let of_value = binning.level(f64::from(value));
+        *level = if inside { of_value } else { 0 };
+    }
 }
 
 struct Binning {
@@ -93,6 +97,7 @@ impl Binning {
         Ok(Self { origin, width, n_levels: top as usize })
     }
 
+    #[inline]
     fn level(&self, value: f64) -> u16 {
         // Cut off, not floored: the same from the origin on, and what lies below it is in the first
         // level anyhow.
@@ -103,14 +108,16 @@ impl Binning {
 
 /// The smallest box around the set voxels.
 pub(crate) fn tight_box(mask: &Array3<bool>) -> Option<IndexBox> {
-    let (_, ny, _) = mask.dim();
-    let mut found: Option<IndexBox> = None;
-    for (index, row) in mask.rows().into_iter().enumerate() {
-        let Some(first) = row.iter().position(|&v| v) else { continue };
-        let last = row.iter().rposition(|&v| v).unwrap_or(first);
-        let (y, z) = (index % ny, index / ny);
-        let here = IndexBox { min: [first, y, z], max: [last + 1, y + 1, z + 1] };
-        found = Some(found.map_or(here, |so_far| so_far.union(&here)));
-    }
-    found
+    (0..mask.dim().0)
+        .into_par_iter()
+        .with_min_len(SLICES)
+        .filter_map(|z| {
+            let slice = mask.index_axis(Axis(0), z);
+            let boxes = slice.rows().into_iter().enumerate().filter_map(|(y, voxels)| {
+                let extent = extent(row(&voxels), |&inside| inside)?;
+                Some(IndexBox { min: [extent.start, y, z], max: [extent.end, y + 1, z + 1] })
+            });
+            boxes.reduce(|so_far, here| so_far.union(&here))
+        })
+        .reduce_with(|a, b| a.union(&b))
 }

@@ -11,7 +11,9 @@ pub mod roi;
 
 use std::sync::Arc;
 
+use multiversion::multiversion;
 use ndarray::Array3;
+use rayon::prelude::*;
 
 use crate::features::family::Family;
 use crate::features::value::Missing;
@@ -20,7 +22,7 @@ use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
 use crate::plan::Plan;
 use crate::preprocess::resample::WorkingGrid;
-use crate::preprocess::roi::{Roi, row};
+use crate::preprocess::roi::{Roi, SLICES, rows_of_slice};
 use crate::row::{Region, RegionFacts};
 use crate::settings::Rounding;
 use crate::volume::Volume;
@@ -110,13 +112,21 @@ pub fn intensities(
     let mut values = resample::image(volume, grid, bounds, plan.resampling.interpolation);
     let whole = grid.is_native() && volume.voxels().whole().is_ok();
     if plan.resampling.rounding == Rounding::NearestInteger && !whole {
-        values.mapv_inplace(rounded);
+        round_each(values.as_slice_mut().expect("standard layout"));
     }
     values
 }
 
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn round_each(values: &mut [f32]) {
+    for value in values {
+        *value = rounded(*value);
+    }
+}
+
 /// `f32::round` (halves away from zero) in instructions that every processor has for several numbers
 /// at once.
+#[inline]
 fn rounded(value: f32) -> f32 {
     /// From here on every number is whole.
     const WHOLE: f32 = 8_388_608.0;
@@ -275,6 +285,7 @@ impl Prepared {
     }
 }
 
+/// Shares of a mask's voxels.
 struct Shares {
     air: f64,
     bone: f64,
@@ -282,21 +293,31 @@ struct Shares {
 
 impl Shares {
     fn of(intensities: &Array3<f32>, mask: &Array3<bool>) -> Self {
-        let (mut all, mut air, mut bone) = (0u64, 0u64, 0u64);
-        for (values, mask) in intensities.rows().into_iter().zip(mask.rows()) {
-            let (mut all_of_row, mut air_of_row, mut bone_of_row) = (0u32, 0u32, 0u32);
-            for (&value, &inside) in row(&values).iter().zip(row(&mask)) {
-                all_of_row += u32::from(inside);
-                air_of_row += u32::from(inside & (value < AIR_HU));
-                bone_of_row += u32::from(inside & (value > BONE_HU));
-            }
-            all += u64::from(all_of_row);
-            air += u64::from(air_of_row);
-            bone += u64::from(bone_of_row);
-        }
+        let add = |a: [u64; 3], b: [u64; 3]| -> [u64; 3] { std::array::from_fn(|i| a[i] + b[i]) };
+        let [all, air, bone] = (0..mask.dim().0)
+            .into_par_iter()
+            .with_min_len(SLICES)
+            .map(|z| {
+                rows_of_slice(intensities, mask, z)
+                    .map(|(values, mask)| tissues(values, mask))
+                    .fold([0; 3], add)
+            })
+            .reduce(|| [0; 3], add);
         let share = |n: u64| if all == 0 { 0.0 } else { n as f64 / all as f64 };
         Self { air: share(air), bone: share(bone) }
     }
+}
+
+/// Voxels of a row, those of air and those of bone.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn tissues(values: &[f32], mask: &[bool]) -> [u64; 3] {
+    let (mut all, mut air, mut bone) = (0u32, 0u32, 0u32);
+    for (&value, &inside) in values.iter().zip(mask) {
+        all += u32::from(inside);
+        air += u32::from(inside & (value < AIR_HU));
+        bone += u32::from(inside & (value > BONE_HU));
+    }
+    [all, air, bone].map(u64::from)
 }
 
 #[cfg(test)]

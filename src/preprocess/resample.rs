@@ -5,7 +5,9 @@
 //! in 64-bit numbers. Only the box asked for is computed, on the grid of the whole image, so that a
 //! lesion's values do not depend on the box.
 
+use multiversion::multiversion;
 use ndarray::{Array3, ArrayView3, Axis};
+use rayon::prelude::*;
 
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::mask::Mask;
@@ -15,6 +17,8 @@ use crate::volume::Volume;
 /// Voxels on each side of the box for which spline coefficients are computed: the prefilter's
 /// response falls by 0.268 a voxel, so that what lies farther away weighs less than 1e-18.
 const SPLINE_MARGIN: usize = 32;
+/// Slices that one thread interpolates, at least: at either end some are made twice.
+const SLICES: usize = 16;
 /// Slack when a resampled mask is compared with its threshold: a fraction of one half computed as
 /// 0.4999999999999999 is one half.
 const THRESHOLD_SLACK: f64 = 1e-9;
@@ -100,15 +104,17 @@ pub fn image(
     let taps = taps(grid, bounds, interpolation);
     let margin = if interpolation == Interpolation::TricubicSpline { SPLINE_MARGIN } else { 0 };
     let source = source_box(&taps, grid.native_size, margin);
-    let mut values = volume.crop(&source).mapv(f64::from);
-    if interpolation == Interpolation::TricubicSpline {
-        for axis in 0..3 {
-            if !taps[axis].is_copy() {
-                spline_coefficients(&mut values, axis);
-            }
+    let values = volume.crop(&source);
+    if interpolation != Interpolation::TricubicSpline {
+        return interpolate(values.view(), &source, &taps, |v| v as f32);
+    }
+    let mut values = values.mapv(f64::from);
+    for axis in 0..3 {
+        if !taps[axis].is_copy() {
+            spline_coefficients(&mut values, axis);
         }
     }
-    interpolate(values.view(), &source, &taps).mapv(|v| v as f32)
+    interpolate(values.view(), &source, &taps, |v| v as f32)
 }
 
 /// A mask put on the working grid: voxels whose interpolated fraction reaches the threshold.
@@ -129,17 +135,18 @@ pub fn mask(
     let taps = taps(grid, &bounds, interpolation);
     let source = source_box(&taps, grid.native_size, 0);
     let [sx, sy, sz] = source.size();
-    let mut values = Array3::zeros((sz, sy, sx));
+    let mut values = Array3::<u8>::zeros((sz, sy, sx));
     if let Some(common) = source.intersection(mask.bounds()) {
         let span = |a: usize, base: usize| common.min[a] - base..common.max[a] - base;
         let (s, m) = (source.min, mask.bounds().min);
         values.slice_mut(ndarray::s![span(2, s[2]), span(1, s[1]), span(0, s[0])]).zip_mut_with(
             &mask.inside().slice(ndarray::s![span(2, m[2]), span(1, m[1]), span(0, m[0])]),
-            |value, &inside| *value = f64::from(u8::from(inside)),
+            |value, &inside| *value = u8::from(inside),
         );
     }
-    let fraction = interpolate(values.view(), &source, &taps);
-    Mask::new(grid.geometry.clone(), bounds, fraction.mapv(|f| f >= threshold - THRESHOLD_SLACK))
+    let is_inside = |fraction: f64| fraction >= threshold - THRESHOLD_SLACK;
+    let inside = interpolate(values.view(), &source, &taps, is_inside);
+    Mask::new(grid.geometry.clone(), bounds, inside)
 }
 
 /// For each output index along an axis: the first of `WIDTH` source indices and their weights.
@@ -231,38 +238,112 @@ fn source_box(taps: &[Taps; 3], native_size: [usize; 3], margin: usize) -> Index
     used.grown([margin; 3], native_size)
 }
 
-fn interpolate(values: ArrayView3<f64>, source: &IndexBox, taps: &[Taps; 3]) -> Array3<f64> {
-    let (sz, sy, _) = values.dim();
-    let [nx, ny, nz] = [taps[0].len(), taps[1].len(), taps[2].len()];
+/// Interpolates along x, y and z; `finish` makes a voxel of each value.
+fn interpolate<'a, T: Sample, V: Copy + Default + Send>(
+    values: ArrayView3<'a, T>,
+    source: &'a IndexBox,
+    taps: &'a [Taps; 3],
+    finish: impl Fn(f64) -> V + Sync,
+) -> Array3<V> {
+    let [nx, ny, nz] = taps.each_ref().map(Taps::len);
+    let plane = (nx * ny).max(1);
+    let mut voxels = vec![V::default(); nx * ny * nz];
+    voxels.par_chunks_mut(plane).enumerate().with_min_len(SLICES).for_each_init(
+        || (Planes::new(values, source, taps), vec![0.0; plane]),
+        |(planes, sums), (z, voxels)| {
+            let at = z * taps[2].width..(z + 1) * taps[2].width;
+            planes.make(&taps[2].index[at.clone()]);
+            sums.fill(0.0);
+            for t in at {
+                add_weighted(sums, taps[2].weight[t], planes.of(taps[2].index[t]));
+            }
+            for (voxel, &sum) in voxels.iter_mut().zip(&*sums) {
+                *voxel = finish(sum);
+            }
+        },
+    );
+    Array3::from_shape_vec((nz, ny, nx), voxels).expect("one voxel per place")
+}
 
-    let mut along_x = Array3::zeros((sz, sy, nx));
-    for (input, mut output) in values.rows().into_iter().zip(along_x.rows_mut()) {
-        let input = input.to_slice().expect("standard layout");
-        for (i, out) in output.iter_mut().enumerate() {
-            let at = i * taps[0].width..(i + 1) * taps[0].width;
-            *out = taps[0].index[at.clone()]
-                .iter()
-                .zip(&taps[0].weight[at])
-                .map(|(&j, w)| w * input[j - source.min[0]])
-                .sum();
+/// What can be interpolated.
+trait Sample: Copy + Into<f64> + Sync {}
+impl<T: Copy + Into<f64> + Sync> Sample for T {}
+
+/// Slices of the image, interpolated along x and y: those that the current slice of the working grid
+/// lies between. They stay in the processor's cache from one step to the next.
+struct Planes<'a, T> {
+    values: ArrayView3<'a, T>,
+    source: &'a IndexBox,
+    taps: &'a [Taps; 3],
+    /// A slice interpolated along x.
+    along_x: Vec<f64>,
+    /// Slices by index.
+    made: Vec<(usize, Vec<f64>)>,
+}
+
+impl<'a, T: Sample> Planes<'a, T> {
+    fn new(values: ArrayView3<'a, T>, source: &'a IndexBox, taps: &'a [Taps; 3]) -> Self {
+        let along_x = vec![0.0; values.dim().1 * taps[0].len()];
+        Self { values, source, taps, along_x, made: Vec::new() }
+    }
+
+    /// Makes the slices of these indices; others may be forgotten.
+    fn make(&mut self, indices: &[usize]) {
+        for &index in indices {
+            if self.made.iter().any(|(made, _)| *made == index) {
+                continue;
+            }
+            let unused = self.made.iter().position(|(made, _)| !indices.contains(made));
+            let size = self.taps[0].len() * self.taps[1].len();
+            let mut plane =
+                unused.map_or_else(|| vec![0.0; size], |at| self.made.swap_remove(at).1);
+            self.fill(index, &mut plane);
+            self.made.push((index, plane));
         }
     }
-    let mut along_y = Array3::zeros((sz, ny, nx));
-    for (input, mut output) in along_x.outer_iter().zip(along_y.outer_iter_mut()) {
-        for (y, mut row) in output.outer_iter_mut().enumerate() {
-            for t in y * taps[1].width..(y + 1) * taps[1].width {
-                row.scaled_add(taps[1].weight[t], &input.row(taps[1].index[t] - source.min[1]));
+
+    fn of(&self, index: usize) -> &[f64] {
+        let made = self.made.iter().find(|(made, _)| *made == index);
+        made.map(|(_, plane)| plane.as_slice()).expect("made before")
+    }
+
+    fn fill(&mut self, index: usize, plane: &mut [f64]) {
+        let [x, y, _] = self.taps;
+        let nx = x.len().max(1);
+        let slice = self.values.index_axis(Axis(0), index - self.source.min[2]);
+        for (row, out) in slice.rows().into_iter().zip(self.along_x.chunks_exact_mut(nx)) {
+            let row = row.to_slice().expect("x is the innermost axis");
+            match x.width {
+                1 => along_row::<1, T>(row, self.source.min[0], x, out),
+                2 => along_row::<2, T>(row, self.source.min[0], x, out),
+                _ => along_row::<4, T>(row, self.source.min[0], x, out),
+            }
+        }
+        plane.fill(0.0);
+        for (i, out) in plane.chunks_exact_mut(nx).enumerate() {
+            for t in i * y.width..(i + 1) * y.width {
+                let row = y.index[t] - self.source.min[1];
+                add_weighted(out, y.weight[t], &self.along_x[row * nx..][..nx]);
             }
         }
     }
-    let mut along_z = Array3::zeros((nz, ny, nx));
-    for (z, mut slice) in along_z.outer_iter_mut().enumerate() {
-        for t in z * taps[2].width..(z + 1) * taps[2].width {
-            let input = along_y.index_axis(Axis(0), taps[2].index[t] - source.min[2]);
-            slice.scaled_add(taps[2].weight[t], &input);
-        }
+}
+
+/// Interpolates a row whose first voxel has the index `first` along x.
+fn along_row<const WIDTH: usize, T: Sample>(row: &[T], first: usize, taps: &Taps, out: &mut [f64]) {
+    let (indices, _) = taps.index.as_chunks::<WIDTH>();
+    let (weights, _) = taps.weight.as_chunks::<WIDTH>();
+    for ((out, indices), weights) in out.iter_mut().zip(indices).zip(weights) {
+        let terms = indices.iter().zip(weights).map(|(&i, weight)| weight * row[i - first].into());
+        *out = terms.sum();
     }
-    along_z
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn add_weighted(sums: &mut [f64], weight: f64, values: &[f64]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += weight * value;
+    }
 }
 
 /// Turns samples into cubic B-spline coefficients along an axis (0 = x), in place: one causal and one

@@ -1,8 +1,13 @@
 //! Which voxels of a region take part in intensity features (IBSI manual, 2.6).
 
 use ndarray::Array3;
+use rayon::prelude::*;
 
+use super::roi::extent;
 use crate::plan::Resegmentation;
+
+/// Rows that one thread looks through, at least.
+const ROWS: usize = 1024;
 
 /// The voxels of a mask that re-segmentation keeps. Both steps look at the whole mask: mean and
 /// (population) standard deviation of the outlier filter are those before the range is applied.
@@ -21,13 +26,24 @@ pub fn intensity_mask(
         low = low.max(mean - sigma * deviation);
         high = high.min(mean + sigma * deviation);
     }
+    let bounded = low > f64::NEG_INFINITY || high < f64::INFINITY;
     let mut kept = mask.clone();
-    if low == f64::NEG_INFINITY && high == f64::INFINITY {
-        kept.zip_mut_with(intensities, |inside, value| *inside &= !value.is_nan());
-        return kept;
-    }
-    kept.zip_mut_with(intensities, |inside, &value| {
-        *inside &= (low..=high).contains(&f64::from(value));
+    let row_length = mask.dim().2.max(1);
+    let rows = kept.as_slice_mut().expect("standard layout").par_chunks_mut(row_length);
+    let values = intensities.as_slice().expect("standard layout").par_chunks(row_length);
+    rows.zip(values).with_min_len(ROWS).for_each(|(row, values)| {
+        let Some(extent) = extent(row, |&inside| inside) else { return };
+        let (row, values) = (&mut row[extent.clone()], &values[extent]);
+        if values.iter().fold(false, |any, value| any | value.is_nan()) {
+            for (inside, value) in row.iter_mut().zip(values) {
+                *inside &= !value.is_nan();
+            }
+        }
+        if bounded {
+            for (inside, &value) in row.iter_mut().zip(values) {
+                *inside &= (low..=high).contains(&f64::from(value));
+            }
+        }
     });
     kept
 }

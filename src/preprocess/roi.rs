@@ -1,11 +1,18 @@
 //! A region ready for features: intensities, its two masks, and its grey levels.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array3, ArrayView1};
+use multiversion::multiversion;
+use ndarray::{Array3, ArrayView1, Axis};
+use rayon::prelude::*;
 
 use crate::features::value::Missing;
 use crate::geometry::Geometry;
+use crate::mask::count;
+
+/// Slices that one thread looks through, at least: fewer cost more to hand over than to look through.
+pub(crate) const SLICES: usize = 16;
 
 /// A lesion or its ring on the working grid (after resampling, rounding and re-segmentation), cut
 /// to a box around it. All arrays have the shape (z, y, x) of `geometry`.
@@ -30,11 +37,15 @@ impl Roi {
     pub fn values(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.intensity_count() + 1];
         let mut n = 0;
-        // Every voxel is written where the next one of the mask goes: without a branch, which in
-        // the ragged rows of a ring is mispredicted at every other voxel.
-        for (&value, &inside) in self.intensities.iter().zip(self.intensity.iter()) {
-            values[n] = value;
-            n += usize::from(inside);
+        let slices = 0..self.intensity.dim().0;
+        let rows = slices.flat_map(|z| rows_of_slice(&self.intensities, &self.intensity, z));
+        for (row, mask) in rows {
+            // Every voxel is written where the next one of the mask goes: without a branch, which in
+            // the ragged rows of a ring is mispredicted at every other voxel.
+            for (&value, &inside) in row.iter().zip(mask) {
+                values[n] = value;
+                n += usize::from(inside);
+            }
         }
         values.truncate(n);
         values
@@ -42,43 +53,107 @@ impl Roi {
 
     /// Lowest and highest intensity of a mask of this region's shape; `None` for no voxel.
     pub fn range_within(&self, mask: &Array3<bool>) -> Option<[f32; 2]> {
-        // As many running extremes as a vector register holds.
-        const LANES: usize = 8;
-        let mut low = [f32::INFINITY; LANES];
-        let mut high = [f32::NEG_INFINITY; LANES];
-        let mut take = |lane: usize, value: f32, inside: bool| {
-            let (a, b) = if inside { (value, value) } else { (f32::INFINITY, f32::NEG_INFINITY) };
-            low[lane] = if a < low[lane] { a } else { low[lane] };
-            high[lane] = if b > high[lane] { b } else { high[lane] };
-        };
-        for (values, mask) in self.intensities.rows().into_iter().zip(mask.rows()) {
-            let (values, mask) = (row(&values), row(&mask));
-            let (blocks, masks) = (values.chunks_exact(LANES), mask.chunks_exact(LANES));
-            for (lane, (&value, &inside)) in
-                blocks.remainder().iter().zip(masks.remainder()).enumerate()
-            {
-                take(lane, value, inside);
-            }
-            for (values, mask) in blocks.zip(masks) {
-                for lane in 0..LANES {
-                    take(lane, values[lane], mask[lane]);
+        let all = (0..mask.dim().0)
+            .into_par_iter()
+            .with_min_len(SLICES)
+            .fold(Extremes::none, |mut extremes, z| {
+                for (values, mask) in rows_of_slice(&self.intensities, mask, z) {
+                    include(&mut extremes, values, mask);
                 }
-            }
-        }
-        let low = low.into_iter().fold(f32::INFINITY, f32::min);
-        let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        (low <= high).then_some([low, high])
+                extremes
+            })
+            .reduce(Extremes::none, Extremes::join);
+        all.range()
     }
 
     /// Number of voxels of the morphological mask.
     pub fn morphological_count(&self) -> usize {
-        self.morphological.iter().filter(|&&v| v).count()
+        count(&self.morphological)
     }
 
     /// Number of voxels of the intensity mask.
     pub fn intensity_count(&self) -> usize {
-        self.intensity.iter().filter(|&&v| v).count()
+        count(&self.intensity)
     }
+}
+
+/// The rows of a slice that a mask has voxels in, from the first one to the last: intensities and
+/// mask.
+pub(crate) fn rows_of_slice<'a>(
+    intensities: &'a Array3<f32>,
+    mask: &'a Array3<bool>,
+    z: usize,
+) -> impl Iterator<Item = (&'a [f32], &'a [bool])> {
+    let values = intensities.index_axis(Axis(0), z);
+    let masks = mask.index_axis(Axis(0), z);
+    (0..mask.dim().1).filter_map(move |y| {
+        let mask = masks.index_axis_move(Axis(0), y).to_slice().expect("x is the innermost axis");
+        let extent = extent(mask, |&inside| inside)?;
+        let values = values.index_axis_move(Axis(0), y);
+        let values = values.to_slice().expect("x is the innermost axis");
+        Some((&values[extent.clone()], &mask[extent]))
+    })
+}
+
+/// Lowest and highest intensities: as many running extremes as a vector register holds.
+struct Extremes {
+    low: [f32; LANES],
+    high: [f32; LANES],
+}
+
+const LANES: usize = 8;
+
+impl Extremes {
+    fn none() -> Self {
+        Self { low: [f32::INFINITY; LANES], high: [f32::NEG_INFINITY; LANES] }
+    }
+
+    #[inline]
+    fn take(&mut self, lane: usize, value: f32, inside: bool) {
+        let (a, b) = if inside { (value, value) } else { (f32::INFINITY, f32::NEG_INFINITY) };
+        self.low[lane] = if a < self.low[lane] { a } else { self.low[lane] };
+        self.high[lane] = if b > self.high[lane] { b } else { self.high[lane] };
+    }
+
+    fn join(self, other: Self) -> Self {
+        Self {
+            low: std::array::from_fn(|lane| self.low[lane].min(other.low[lane])),
+            high: std::array::from_fn(|lane| self.high[lane].max(other.high[lane])),
+        }
+    }
+
+    fn range(self) -> Option<[f32; 2]> {
+        let low = self.low.into_iter().fold(f32::INFINITY, f32::min);
+        let high = self.high.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        (low <= high).then_some([low, high])
+    }
+}
+
+/// Takes account of a row's voxels within a mask.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn include(extremes: &mut Extremes, values: &[f32], mask: &[bool]) {
+    let (blocks, masks) = (values.chunks_exact(LANES), mask.chunks_exact(LANES));
+    let rest = blocks.remainder().iter().zip(masks.remainder());
+    for (lane, (&value, &inside)) in rest.enumerate() {
+        extremes.take(lane, value, inside);
+    }
+    for (values, mask) in blocks.zip(masks) {
+        for lane in 0..LANES {
+            extremes.take(lane, values[lane], mask[lane]);
+        }
+    }
+}
+
+/// From the first to the last item of a row that is looked for; `None` where none is.
+pub(crate) fn extent<T>(row: &[T], is_wanted: impl Fn(&T) -> bool) -> Option<Range<usize>> {
+    // Whole blocks of others are passed over without a branch per item.
+    const BLOCK: usize = 16;
+    let is_without = |block: &&[T]| !block.iter().fold(false, |any, item| any | is_wanted(item));
+    let before = BLOCK * row.chunks_exact(BLOCK).take_while(is_without).count();
+    let first = before + row[before..].iter().position(&is_wanted)?;
+    let after = BLOCK * row.rchunks_exact(BLOCK).take_while(is_without).count();
+    let last = row[..row.len() - after].iter().rposition(is_wanted)?;
+    Some(first..last + 1)
 }
 
 /// A row along x as a slice.

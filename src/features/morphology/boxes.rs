@@ -48,8 +48,8 @@ fn farthest_out(hull: &Hull, places: &[Vec3]) -> Vec<Point> {
             let r = (1.0 - z * z).sqrt();
             let (sin, cos) = (golden * i as f64).sin_cos();
             let direction = [r * cos, r * sin, z];
-            let along = |v: usize| dot(places[v], direction);
-            let farthest = (0..places.len()).max_by(|&a, &b| along(a).total_cmp(&along(b)))?;
+            let along = places.iter().map(|&place| dot(place, direction));
+            let (farthest, _) = along.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
             Some(hull.vertices[farthest])
         })
         .collect();
@@ -123,9 +123,7 @@ impl Outline {
     /// Edge lengths of the smallest box with a base at right angles to a normal.
     ///
     /// The outline of the hull, seen along the normal, consists of the edges between faces that are
-    /// turned towards the viewer and those that are not. The width of a convex outline across any
-    /// direction is half the sum of its edges' lengths across it; so its edges need not be put in
-    /// order, and the corners not be projected.
+    /// turned towards the viewer and those that are not.
     fn box_on(&self, normal: Vec3) -> Option<Vec3> {
         let unit = |v: Vec3| v.map(|c| c / norm(v));
         let normal = unit(normal);
@@ -134,28 +132,65 @@ impl Outline {
         let v = cross(normal, u);
         // Faces that are seen edge-on all count as turned away: what is left is one piece.
         let towards: Vec<bool> = self.normals.iter().map(|&n| dot(n, normal) > EDGE_ON).collect();
-        let outline = self.edges.iter().filter(|e| towards[e.faces[0]] != towards[e.faces[1]]);
-        let (xs, ys): (Vec<f64>, Vec<f64>) =
-            outline.map(|edge| (dot(edge.along, u), dot(edge.along, v))).unzip();
-        let rectangle = xs
+        let outline = self
+            .edges
             .iter()
-            .zip(&ys)
-            .map(|(&x, &y)| {
-                let length = (x * x + y * y).sqrt();
-                let (x, y) = (x / length, y / length);
-                let (mut along, mut across) = (0.0, 0.0);
-                for (a, b) in xs.iter().zip(&ys) {
-                    along += (a * x + b * y).abs();
-                    across += (b * x - a * y).abs();
-                }
-                [0.5 * along, 0.5 * across]
-            })
-            .min_by(|a, b| (a[0] * a[1]).total_cmp(&(b[0] * b[1])))?;
+            .filter(|e| towards[e.faces[0]] != towards[e.faces[1]])
+            .map(|edge| [dot(edge.along, u), dot(edge.along, v)])
+            .collect();
+        let rectangle = least_rectangle(outline)?;
         let heights = self.corners.iter().map(|&p| dot(p, normal));
         let (low, high) =
             heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         Some([rectangle[0], rectangle[1], high - low])
     }
+}
+
+/// Sides of the smallest rectangle around a convex outline, given the outline's edges in any order
+/// and either sense. It shares an edge with the outline (Freeman and Shapira,
+/// doi:10.1145/360881.360919).
+///
+/// The width of a convex outline across any direction is half the sum of its edges' lengths across
+/// it. With the edges turned into the upper half plane and sorted by angle, those that have a
+/// positive length along a direction come one after the other, and the sum of the lengths is a
+/// difference of two running sums.
+fn least_rectangle(mut edges: Vec<[f64; 2]>) -> Option<[f64; 2]> {
+    for edge in &mut edges {
+        if edge[1] < 0.0 || (edge[1] == 0.0 && edge[0] < 0.0) {
+            *edge = edge.map(|c| -c);
+        }
+    }
+    // Grows with the angle, from -1 to 1.
+    let angle = |[x, y]: &[f64; 2]| -x / (x.abs() + y);
+    edges.sort_unstable_by(|a, b| angle(a).total_cmp(&angle(b)));
+    let mut before = Vec::with_capacity(edges.len());
+    let mut total = [0.0; 2];
+    for edge in &edges {
+        before.push(total);
+        total = [total[0] + edge[0], total[1] + edge[1]];
+    }
+
+    let n = edges.len();
+    // The first edge at more than a right angle to the current one; from `n` on, edges the other way
+    // round.
+    let mut beyond = 0;
+    let widths = edges.iter().enumerate().map(|(i, &[x, y])| {
+        let turned_back = |k: usize| {
+            let [a, b] = edges[k % n];
+            let along = x * a + y * b;
+            if k < n { along < 0.0 } else { along > 0.0 }
+        };
+        while beyond < i + n && !turned_back(beyond) {
+            beyond += 1;
+        }
+        let length = (x * x + y * y).sqrt();
+        let (x, y) = (x / length, y / length);
+        let half_turn =
+            |k: usize| -> [f64; 2] { std::array::from_fn(|c| total[c] - 2.0 * before[k % n][c]) };
+        let ([a, b], [c, d]) = (half_turn(beyond), half_turn(i));
+        [0.5 * (a * x + b * y).abs(), 0.5 * (d * x - c * y).abs()]
+    });
+    widths.min_by(|a, b| (a[0] * a[1]).total_cmp(&(b[0] * b[1])))
 }
 
 #[cfg(test)]
@@ -176,6 +211,36 @@ mod tests {
         edges.sort_by(f64::total_cmp);
         for (edge, expected) in edges.iter().zip([5.0, 7.0, 10.0]) {
             assert!((edge - expected).abs() < 1e-6, "{edges:?}");
+        }
+    }
+
+    /// Oracle: the definition, every edge's rectangle from the corners.
+    #[test]
+    fn the_least_rectangle_is_that_of_the_corners() {
+        for n in 3..40 {
+            let corner = |i: usize| {
+                let angle = (i % n) as f64 * std::f64::consts::TAU / n as f64 + 0.1;
+                [5.0 * angle.cos() + 0.3, 2.0 * angle.sin()]
+            };
+            let edge =
+                |i: usize| -> [f64; 2] { std::array::from_fn(|c| corner(i + 1)[c] - corner(i)[c]) };
+            let width = |[x, y]: [f64; 2]| {
+                let along = (0..n).map(|i| corner(i)[0] * x + corner(i)[1] * y);
+                let (low, high) = along
+                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+                high - low
+            };
+            let area = |i: usize| {
+                let [x, y] = edge(i);
+                width([x, y]) * width([-y, x]) / (x * x + y * y)
+            };
+            let expected = (0..n).map(area).fold(f64::INFINITY, f64::min);
+            let mut edges: Vec<[f64; 2]> = (0..n).map(edge).collect();
+            // Neither order nor sense matters.
+            edges.reverse();
+            edges[n / 2] = edges[n / 2].map(|c| -c);
+            let [a, b] = least_rectangle(edges).expect("edges");
+            approx::assert_relative_eq!(a * b, expected, max_relative = 1e-12);
         }
     }
 }

@@ -25,10 +25,46 @@ impl Hull {
 
 struct Face {
     corners: [usize; 3],
+    plane: Plane,
     /// The face beyond the edge from corner i to corner i + 1.
     neighbours: [usize; 3],
     outside: Vec<usize>,
     alive: bool,
+}
+
+impl Face {
+    fn new(points: &[Point], corners: [usize; 3], neighbours: [usize; 3]) -> Self {
+        let plane = Plane::through(corners.map(|c| points[c]));
+        Self { corners, plane, neighbours, outside: Vec::new(), alive: true }
+    }
+}
+
+/// The plane of three points, and the side from which they are seen anticlockwise.
+struct Plane {
+    /// At right angles to the plane, as long as twice the triangle's area.
+    normal: [i64; 3],
+    /// The normal's product with every point of the plane.
+    offset: i64,
+}
+
+impl Plane {
+    fn through([a, b, c]: [Point; 3]) -> Self {
+        let from_a =
+            |p: Point| -> [i64; 3] { std::array::from_fn(|i| i64::from(p[i]) - i64::from(a[i])) };
+        let ([ux, uy, uz], [vx, vy, vz]) = (from_a(b), from_a(c));
+        let normal = [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx];
+        Self { normal, offset: product(normal, a) }
+    }
+
+    /// Six times the signed volume of the tetrahedron of the three points and another one: above 0
+    /// outside.
+    fn height(&self, p: Point) -> i64 {
+        product(self.normal, p) - self.offset
+    }
+}
+
+fn product(normal: [i64; 3], p: Point) -> i64 {
+    normal.iter().zip(p).map(|(n, p)| n * i64::from(p)).sum()
 }
 
 /// The hull, or `None` where the points lie in one plane.
@@ -37,7 +73,7 @@ pub(super) fn hull(points: &[Point]) -> Option<Hull> {
     let mut faces: Vec<Face> = Vec::new();
     let [a, b, c, d] = first;
     for corners in [[a, b, c], [a, c, d], [a, d, b], [b, d, c]] {
-        faces.push(Face { corners, neighbours: [0; 3], outside: Vec::new(), alive: true });
+        faces.push(Face::new(points, corners, [0; 3]));
     }
     for i in 0..4 {
         for e in 0..3 {
@@ -57,11 +93,10 @@ pub(super) fn hull(points: &[Point]) -> Option<Hull> {
         if !faces[at].alive || faces[at].outside.is_empty() {
             continue;
         }
-        let corners = faces[at].corners;
-        let farthest = *faces[at]
-            .outside
+        let Face { plane, outside, .. } = &faces[at];
+        let farthest = *outside
             .iter()
-            .max_by_key(|&&p| (height(points, corners, p), std::cmp::Reverse(p)))
+            .max_by_key(|&&p| (plane.height(points[p]), std::cmp::Reverse(p)))
             .expect("not empty");
         let (visible, horizon) = seen_from(points, &faces, at, farthest);
         let mut orphans = Vec::new();
@@ -75,7 +110,7 @@ pub(super) fn hull(points: &[Point]) -> Option<Hull> {
             let corners = [from, to, farthest];
             let neighbours = [beyond, start + (i + 1) % count, start + (i + count - 1) % count];
             faces[beyond].neighbours[back] = start + i;
-            faces.push(Face { corners, neighbours, outside: Vec::new(), alive: true });
+            faces.push(Face::new(points, corners, neighbours));
         }
         orphans.retain(|&p| p != farthest);
         assign(points, orphans, &mut faces, start);
@@ -102,12 +137,21 @@ impl RowExtremes {
         Self { rows_per_plane, rows: vec![[i32::MAX, i32::MIN]; rows_per_plane * planes] }
     }
 
-    /// Takes account of a point.
-    pub(super) fn include(&mut self, [x, y, z]: Point) {
+    /// Takes account of a point that may be the first of its row.
+    pub(super) fn lower(&mut self, point: Point) {
+        let [low, _] = self.row(point);
+        *low = point[0].min(*low);
+    }
+
+    /// Takes account of a point that may be the last of its row.
+    pub(super) fn raise(&mut self, point: Point) {
+        let [_, high] = self.row(point);
+        *high = point[0].max(*high);
+    }
+
+    fn row(&mut self, [_, y, z]: Point) -> &mut [i32; 2] {
         let [y, z] = [y, z].map(|i| (i + Self::MARGIN) as usize);
-        let [low, high] = &mut self.rows[z * self.rows_per_plane + y];
-        *low = x.min(*low);
-        *high = x.max(*high);
+        &mut self.rows[z * self.rows_per_plane + y]
     }
 
     /// Takes account of the points of another part of the same surface.
@@ -147,32 +191,21 @@ impl RowExtremes {
     }
 }
 
-/// Six times the signed volume of the tetrahedron of three corners and a point: above 0 outside.
-fn height(points: &[Point], [a, b, c]: [usize; 3], p: usize) -> i64 {
-    let to = |q: usize| -> [i64; 3] {
-        std::array::from_fn(|i| i64::from(points[q][i]) - i64::from(points[a][i]))
-    };
-    let ([ux, uy, uz], [vx, vy, vz], [wx, wy, wz]) = (to(b), to(c), to(p));
-    (uy * vz - uz * vy) * wx + (uz * vx - ux * vz) * wy + (ux * vy - uy * vx) * wz
-}
-
 fn first_tetrahedron(points: &[Point]) -> Option<[usize; 4]> {
     let index = 0..points.len();
     let a = index.clone().min_by_key(|&i| points[i])?;
-    let away = |i: usize, j: usize| -> [i64; 3] {
-        std::array::from_fn(|k| i64::from(points[j][k]) - i64::from(points[i][k]))
+    let square_distance = |i: usize| -> i64 {
+        (0..3).map(|k| (i64::from(points[i][k]) - i64::from(points[a][k])).pow(2)).sum()
     };
-    let square = |v: [i64; 3]| v.iter().map(|c| c * c).sum::<i64>();
-    let b = index.clone().max_by_key(|&i| square(away(a, i)))?;
-    let normal = |c: usize| {
-        let ([ux, uy, uz], [vx, vy, vz]) = (away(a, b), away(a, c));
-        [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx]
-    };
+    let b = index.clone().max_by_key(|&i| square_distance(i))?;
+    let plane = |c: usize| Plane::through([a, b, c].map(|i| points[i]));
     // Squares of normals exceed 64 bits for grids of thousands of voxels.
-    let wide = |v: [i64; 3]| v.iter().map(|&c| i128::from(c) * i128::from(c)).sum::<i128>();
-    let c = index.clone().max_by_key(|&i| wide(normal(i))).filter(|&c| wide(normal(c)) > 0)?;
-    let d = index.max_by_key(|&i| height(points, [a, b, c], i).abs())?;
-    match height(points, [a, b, c], d) {
+    let square_area =
+        |c: usize| plane(c).normal.iter().map(|&n| i128::from(n) * i128::from(n)).sum::<i128>();
+    let c = index.clone().max_by_key(|&i| square_area(i)).filter(|&c| square_area(c) > 0)?;
+    let plane = plane(c);
+    let d = index.max_by_key(|&i| plane.height(points[i]).abs())?;
+    match plane.height(points[d]) {
         0 => None,
         // The fourth corner must lie below the first face.
         h if h < 0 => Some([a, b, c, d]),
@@ -184,7 +217,7 @@ fn first_tetrahedron(points: &[Point]) -> Option<[usize; 4]> {
 /// within.
 fn assign(points: &[Point], candidates: Vec<usize>, faces: &mut [Face], start: usize) {
     for p in candidates {
-        let above = |f: &&mut Face| height(points, f.corners, p) > 0;
+        let above = |f: &&mut Face| f.plane.height(points[p]) > 0;
         if let Some(face) = faces[start..].iter_mut().find(above) {
             face.outside.push(p);
         }
@@ -215,7 +248,7 @@ fn seen_from(
             continue;
         }
         let back = faces[beyond].neighbours.iter().position(|&f| f == face).expect("mutual");
-        if height(points, faces[beyond].corners, p) > 0 {
+        if faces[beyond].plane.height(points[p]) > 0 {
             visible.push(beyond);
             stack.push((beyond, (back + 1) % 3, 2));
         } else {

@@ -93,6 +93,9 @@ impl Cubes {
             }
             &voxels[(z as usize * ny + y as usize) * nx..][..nx]
         };
+        const BLOCK: usize = 16;
+        /// A column of voxels of the mask.
+        const WITHIN: u8 = 0b0101_0101;
         // The four voxels of a cube that have the same x, as the even bits of its kind.
         let mut columns = vec![0u8; nx + 1];
         // First and last cube of each kind in a row, and the row.
@@ -111,33 +114,43 @@ impl Cubes {
             }
             occurring.clear();
             let mut left = 0u8;
-            for (x, &right) in (-1..).zip(&columns) {
-                let kind = left | right << 1;
-                left = right;
-                if kind == 0 || kind == 255 {
+            for (start, columns) in (-1..).step_by(BLOCK).zip(columns.chunks(BLOCK)) {
+                // Deep inside the mask and far outside of it there is no surface.
+                let is_plain = matches!(left, 0 | WITHIN);
+                if is_plain && columns.iter().fold(true, |equal, &c| equal & (c == left)) {
                     continue;
                 }
-                self.kinds[usize::from(kind)] += 1;
-                let place = &mut self.places[usize::from(kind)];
-                for (sum, at) in place.iter_mut().zip([x, y, z]) {
-                    *sum += at as i64;
+                for (x, &right) in (start..).zip(columns) {
+                    let kind = left | right << 1;
+                    left = right;
+                    if kind == 0 || kind == 255 {
+                        continue;
+                    }
+                    self.kinds[usize::from(kind)] += 1;
+                    let place = &mut self.places[usize::from(kind)];
+                    for (sum, at) in place.iter_mut().zip([x, y, z]) {
+                        *sum += at as i64;
+                    }
+                    let end = &mut ends[usize::from(kind)];
+                    if end.0 != y {
+                        *end = (y, x, x);
+                        occurring.push(kind);
+                    }
+                    end.2 = x;
                 }
-                let end = &mut ends[usize::from(kind)];
-                if end.0 != y {
-                    *end = (y, x, x);
-                    occurring.push(kind);
-                }
-                end.2 = x;
             }
             for &kind in &occurring {
                 let (_, first, last) = ends[usize::from(kind)];
-                for x in [first, last] {
+                let [lowest, highest] = &OUTERMOST[usize::from(kind)];
+                let place = |x: isize, vertex: &[u8; 3]| -> Point {
                     let corner = [x, y, z].map(|i| 2 * i as i32);
-                    for &v in CUBES[usize::from(kind)].iter().flat_map(|t| &t.vertices) {
-                        self.extremes.include(std::array::from_fn(|a| {
-                            corner[a] + i32::from(VERTICES[v][a])
-                        }));
-                    }
+                    std::array::from_fn(|a| corner[a] + i32::from(vertex[a]))
+                };
+                for vertex in lowest {
+                    self.extremes.lower(place(first, vertex));
+                }
+                for vertex in highest {
+                    self.extremes.raise(place(last, vertex));
                 }
             }
         }
@@ -202,6 +215,19 @@ struct Triangle {
 
 /// The triangles of every kind of cube.
 static CUBES: LazyLock<Vec<Vec<Triangle>>> = LazyLock::new(|| (0..=255).map(triangles).collect());
+
+/// Of every kind of cube, the vertices that have the lowest and those that have the highest x among
+/// those of equal y and z.
+static OUTERMOST: LazyLock<Vec<[Vec<[u8; 3]>; 2]>> = LazyLock::new(|| {
+    let ends = |triangles: &Vec<Triangle>| {
+        let mut vertices: Vec<[u8; 3]> =
+            triangles.iter().flat_map(|t| t.vertices).map(|v| VERTICES[v]).collect();
+        vertices.sort_unstable_by_key(|&[x, y, z]| [y, z, x]);
+        let rows = || vertices.chunk_by(|a, b| a[1..] == b[1..]);
+        [rows().map(|row| row[0]).collect(), rows().map(|row| row[row.len() - 1]).collect()]
+    };
+    CUBES.iter().map(ends).collect()
+});
 
 fn triangles(kind: u8) -> Vec<Triangle> {
     let inside = |corner: u8| kind >> corner & 1 == 1;

@@ -8,13 +8,14 @@ mod mesh;
 
 use std::f64::consts::PI;
 
+use multiversion::multiversion;
 use nalgebra::{Matrix3, SymmetricEigen};
 
 use self::hull::Hull;
 use super::value::{FeatureValues, Missing, Value, finite, ratio};
 use crate::geometry::{Vec3, cross, dot, norm};
 use crate::preprocess::discretise::tight_box;
-use crate::preprocess::roi::{Roi, row};
+use crate::preprocess::roi::{Roi, extent, row};
 
 /// All morphological features.
 pub fn compute(roi: &Roi) -> FeatureValues {
@@ -74,9 +75,9 @@ pub fn compute_selected(roi: &Roi, wanted: impl Fn(&str) -> bool) -> FeatureValu
     add("morph_pca_flatness", &|| relative(least));
 
     let box_area = |[x, y, z]: Vec3| 2.0 * (x * y + y * z + z * x);
-    let extent = extent(&shape.vertices);
-    add("morph_vol_dens_aabb", &|| ratio(volume, extent.iter().product()));
-    add("morph_area_dens_aabb", &|| ratio(area, box_area(extent)));
+    let aabb = extents(&shape.vertices);
+    add("morph_vol_dens_aabb", &|| ratio(volume, aabb.iter().product()));
+    add("morph_area_dens_aabb", &|| ratio(area, box_area(aabb)));
     let ombb = if wants(&["morph_vol_dens_ombb", "morph_area_dens_ombb"]) {
         boxes::least_box(&shape.hull, roi.geometry.spacing)
     } else {
@@ -287,10 +288,9 @@ impl IntensityMoments {
         let rows = roi.intensity.rows().into_iter().zip(roi.intensities.rows());
         for (index, (mask, values)) in rows.enumerate() {
             let mask = row(&mask);
-            let Some(first) = mask.iter().position(|&inside| inside) else { continue };
-            let last = mask.iter().rposition(|&inside| inside).unwrap_or(first);
-            let (of_row, by_x) = row_sums(&row(&values)[first..=last], &mask[first..=last]);
-            let by_x = by_x + of_row * first as f64;
+            let Some(extent) = extent(mask, |&inside| inside) else { continue };
+            let (of_row, by_x) = row_sums(&row(&values)[extent.clone()], &mask[extent.clone()]);
+            let by_x = by_x + of_row * extent.start as f64;
             let (y, z) = ((index % ny) as f64, (index / ny) as f64);
             sums.total += of_row;
             for (sum, add) in sums.first.iter_mut().zip([by_x, of_row * y, of_row * z]) {
@@ -317,6 +317,7 @@ impl IntensityMoments {
 }
 
 /// Sums of a row's intensities within a mask, as they are and times their place.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
 fn row_sums(values: &[f32], mask: &[bool]) -> (f64, f64) {
     /// As many running sums as keep a processor busy.
     const LANES: usize = 4;
@@ -355,7 +356,8 @@ fn diameter(vertices: &[Vec3]) -> f64 {
     longest
 }
 
-fn extent(vertices: &[Vec3]) -> Vec3 {
+/// Edge lengths of the axis-aligned box around points.
+fn extents(vertices: &[Vec3]) -> Vec3 {
     std::array::from_fn(|a| {
         let (low, high) = vertices
             .iter()

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::{Array3, s};
 
-use crate::preprocess::roi::Levels;
+use crate::preprocess::roi::{Levels, extent};
 
 /// Regions whose levels run higher than this are counted by rank.
 const RANKED_ABOVE: usize = 256;
@@ -71,11 +71,9 @@ impl<'a> Grid<'a> {
         for z in 0..nz {
             for y in 0..ny {
                 let row = &self.levels[self.at(0, y, z)..][..nx];
-                let first = row.iter().position(|&level| level != 0);
-                let last = row.iter().rposition(|&level| level != 0);
-                let extent = first.zip(last).map_or((0, 0), |(first, last)| (first, last + 1));
-                extents.push(extent);
-                let inside = &row[extent.0..extent.1];
+                let extent = extent(row, |&level| level != 0).unwrap_or(0..0);
+                extents.push((extent.start, extent.end));
+                let inside = &row[extent];
                 self.slice_voxels[z] +=
                     inside.len() - inside.iter().filter(|&&level| level == 0).count();
             }

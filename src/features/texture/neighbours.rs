@@ -6,6 +6,8 @@
 //! in a run are as many as runs of length k or more, so run lengths are differences of such counts,
 //! and a run of length k holds k - 1 pairs of the diagonal.
 
+use multiversion::multiversion;
+
 use super::directions::{NEAREST, Offset};
 use super::entries::{self, Entry, key};
 use super::grid::Grid;
@@ -402,17 +404,19 @@ impl Codes {
 
 /// Codes where the earlier voxel is the one before in the row.
 fn along_row(here: &[u16], first_earlier: u16, codes: &mut [u16], shape: TableShape) {
-    let base = shape.base as u16;
-    let (mut earlier, mut before) = (first_earlier, 0);
+    let (base, last) = (shape.base as u16, shape.stride as u16 - 1);
+    let (mut earlier, mut length) = (first_earlier, 0);
     for (&rank, code) in here.iter().zip(codes) {
-        let longer = before.max(base) + 1;
-        before = if rank == earlier { longer.min(shape.stride as u16 - 1) } else { earlier };
-        *code = before;
+        // All bits where the run goes on: a branch would be mispredicted at every other voxel.
+        let goes_on = u16::from(rank == earlier).wrapping_neg();
+        length = (length + 1) & goes_on;
+        *code = (base + length).min(last) & goes_on | earlier & !goes_on;
         earlier = rank;
     }
 }
 
 /// Codes where the earlier voxels are another row.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
 fn across_rows(
     here: &[u16],
     earlier: &[u16],

@@ -1,5 +1,7 @@
 //! The neighbouring grey level dependence matrix (IBSI manual, 3.11).
 
+use multiversion::multiversion;
+
 use super::aggregation::Mean;
 use super::entries::Tally;
 use super::grid::Grid;
@@ -126,6 +128,7 @@ fn count<C: Counter>(ranks: &[u16], dependences: &[C], into: &mut Tally) {
 }
 
 /// Counts the dependent voxels of a row of neighbours, which reaches out on both sides.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
 fn add_dependent<C: Counter>(here: &[u16], around: &[u16], alpha: u16, dependent: &mut [C]) {
     let n = here.len();
     let dependent = &mut dependent[..n];

@@ -3,6 +3,8 @@
 //! A voxel of level i with W neighbours of sum A differs from their mean by |i·W - A| / W. Sums and
 //! counts are integers; the differences are added up row by row, slice by slice, in one thread.
 
+use multiversion::multiversion;
+
 use super::Computed;
 use super::aggregation::Mean;
 use super::grid::Grid;
@@ -185,9 +187,7 @@ fn differences<P: Packed>(
                 let sums = &mut sums[..end - start];
                 sums.fill(P::default());
                 for plane in &planes {
-                    for (sum, &more) in sums.iter_mut().zip(&plane[columns.clone()]) {
-                        *sum += more;
-                    }
+                    add_each(sums, &plane[columns.clone()]);
                 }
                 tally(here, ranks, sums, &mut whole);
             }
@@ -208,6 +208,13 @@ fn tally<P: Packed>(here: &[u16], ranks: &[u16], sums: &[P], into: &mut Differen
         let cell = &mut into.cells[usize::from(rank)];
         cell.count += u64::from(neighbours > 0);
         cell.difference += numerator as f64 / neighbours.max(1) as f64;
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn add_each<P: Packed>(sums: &mut [P], more: &[P]) {
+    for (sum, &more) in sums.iter_mut().zip(more) {
+        *sum += more;
     }
 }
 
@@ -238,15 +245,11 @@ impl<P: Packed> Scratch<P> {
         for (y, sums) in sums.chunks_exact_mut(nx.max(1)).take(ny).enumerate() {
             self.columns.fill(P::default());
             for row in self.packed[y * width..].chunks_exact(width).take(2 * radius + 1) {
-                for (sum, &more) in self.columns.iter_mut().zip(row) {
-                    *sum += more;
-                }
+                add_each(&mut self.columns, row);
             }
             sums.copy_from_slice(&self.columns[..nx]);
             for x in 1..=2 * radius {
-                for (sum, &more) in sums.iter_mut().zip(&self.columns[x..]) {
-                    *sum += more;
-                }
+                add_each(sums, &self.columns[x..]);
             }
         }
     }

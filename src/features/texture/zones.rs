@@ -5,6 +5,7 @@
 //! (4 within a slice), only those are looked at that no other equal neighbour already connects:
 //! which ones is worked out for whole rows at once.
 
+use multiversion::multiversion;
 use ndarray::Array3;
 
 use super::aggregation::Mean;
@@ -109,15 +110,17 @@ impl Borders {
         for (index, row) in distances.chunks_exact_mut(nx.max(1)).enumerate() {
             let (y, z) = (index % ny, index / ny);
             let inside = mask.slice(ndarray::s![z + pad, y + pad, pad..pad + nx]);
-            let mut distance = 0u16;
-            for (to, &inside) in row.iter_mut().zip(inside) {
-                distance = if inside { distance.saturating_add(1) } else { 0 };
-                *to = distance;
-            }
-            let mut distance = 0u16;
-            for to in row.iter_mut().rev() {
-                distance = (*to).min(distance.saturating_add(1));
-                *to = distance;
+            let inside = inside.to_slice().expect("x is the innermost axis");
+            let mut start = 0;
+            for run in inside.chunk_by(|a, b| a == b) {
+                if run[0] {
+                    let distances = &mut row[start..][..run.len()];
+                    let length = run.len() as u32;
+                    for (to, before) in distances.iter_mut().zip(0..length) {
+                        *to = (before + 1).min(length - before).min(u32::from(u16::MAX)) as u16;
+                    }
+                }
+                start += run.len();
             }
         }
         for slice in distances.chunks_exact_mut((nx * ny).max(1)) {
@@ -142,11 +145,6 @@ fn sweep(values: &mut [u16], line: usize) {
     if line == 0 || values.is_empty() {
         return;
     }
-    let grow = |nearer: &[u16], farther: &mut [u16]| {
-        for (to, &from) in farther.iter_mut().zip(nearer) {
-            *to = (*to).min(from.saturating_add(1));
-        }
-    };
     let lines = values.len() / line;
     let edge = vec![0; line];
     grow(&edge, &mut values[..line]);
@@ -158,6 +156,14 @@ fn sweep(values: &mut [u16], line: usize) {
     for k in (1..lines).rev() {
         let (before, after) = values.split_at_mut(k * line);
         grow(&after[..line], &mut before[(k - 1) * line..]);
+    }
+}
+
+/// Lets distances be at most 1 more than those of a line nearer to the outside.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn grow(nearer: &[u16], farther: &mut [u16]) {
+    for (to, &from) in farther.iter_mut().zip(nearer) {
+        *to = (*to).min(from.saturating_add(1));
     }
 }
 
@@ -330,6 +336,7 @@ fn links(grid: &Grid, x: [usize; 2], y: usize, z: usize, volume: bool, linked: &
     links_of_volume(here, left, above, previous, linked);
 }
 
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
 fn links_within_slice(here: &[u16], left: &[u16], above: &[u16], linked: &mut [u16]) {
     let n = here.len();
     let [above_left, above, above_right] = three(above, n);
@@ -341,6 +348,7 @@ fn links_within_slice(here: &[u16], left: &[u16], above: &[u16], linked: &mut [u
     }
 }
 
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
 fn links_of_volume(
     here: &[u16],
     left: &[u16],
