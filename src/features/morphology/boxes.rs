@@ -1,5 +1,7 @@
 //! The oriented box of least volume around a convex hull.
 
+use multiversion::multiversion;
+
 use super::hull::{Hull, Point, hull};
 use crate::geometry::{Vec3, cross, dot, norm};
 
@@ -24,7 +26,7 @@ pub(super) fn least_box(around: &Hull, spacing: Vec3) -> Option<Vec3> {
     let mut normals = whole.normals();
     let volume = |edges: Vec3| edges.iter().product::<f64>();
     if normals.len() > 4 * FINALISTS {
-        let outer = Outline::of(&hull(&farthest_out(around, &whole.corners))?, spacing);
+        let outer = Outline::of(&hull(&farthest_out(around, spacing))?, spacing);
         let mut ranked: Vec<(f64, Vec3)> = normals
             .into_iter()
             .filter_map(|normal| Some((volume(outer.box_on(normal)?), normal)))
@@ -39,18 +41,20 @@ pub(super) fn least_box(around: &Hull, spacing: Vec3) -> Option<Vec3> {
 }
 
 /// The corners that lie farthest out in evenly spread directions (a Fibonacci lattice on the
-/// sphere); `places` are theirs in mm.
-fn farthest_out(hull: &Hull, places: &[Vec3]) -> Vec<Point> {
+/// sphere).
+fn farthest_out(hull: &Hull, spacing: Vec3) -> Vec<Point> {
     let golden = std::f64::consts::PI * (3.0 - 5f64.sqrt());
+    let places = Columns::of(&hull.places(spacing));
+    let mut along = Vec::new();
     let mut chosen: Vec<Point> = (0..DIRECTIONS)
         .filter_map(|i| {
             let z = 1.0 - (2 * i + 1) as f64 / DIRECTIONS as f64;
             let r = (1.0 - z * z).sqrt();
             let (sin, cos) = (golden * i as f64).sin_cos();
-            let direction = [r * cos, r * sin, z];
-            let along = places.iter().map(|&place| dot(place, direction));
-            let (farthest, _) = along.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-            Some(hull.vertices[farthest])
+            products(&places, [r * cos, r * sin, z], &mut along);
+            let farthest = along.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let at = along.iter().rposition(|&place| place == farthest)?;
+            Some(hull.vertices[at])
         })
         .collect();
     chosen.sort_unstable();
@@ -58,11 +62,28 @@ fn farthest_out(hull: &Hull, places: &[Vec3]) -> Vec<Point> {
     chosen
 }
 
+/// Vectors as one list per component, for sums over all of them at once.
+struct Columns([Vec<f64>; 3]);
+
+impl Columns {
+    fn of(vectors: &[Vec3]) -> Self {
+        Self(std::array::from_fn(|a| vectors.iter().map(|v| v[a]).collect()))
+    }
+}
+
+/// Scalar products of vectors with a direction.
+#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
+fn products(vectors: &Columns, [x, y, z]: Vec3, out: &mut Vec<f64>) {
+    let Columns([xs, ys, zs]) = vectors;
+    out.clear();
+    out.extend(xs.iter().zip(ys).zip(zs).map(|((a, b), c)| a * x + b * y + c * z));
+}
+
 /// A hull in mm, as its outline is looked for from any direction.
 struct Outline {
-    corners: Vec<Vec3>,
+    corners: Columns,
     /// Unit normals of the faces.
-    normals: Vec<Vec3>,
+    normals: Columns,
     edges: Vec<Edge>,
 }
 
@@ -77,7 +98,7 @@ impl Outline {
         let corners = hull.places(spacing);
         let between =
             |a: usize, b: usize| -> Vec3 { std::array::from_fn(|i| corners[b][i] - corners[a][i]) };
-        let normals = hull
+        let normals: Vec<Vec3> = hull
             .faces
             .iter()
             .map(|&[a, b, c]| {
@@ -101,15 +122,18 @@ impl Outline {
                 along: between(both[0].0[0], both[0].0[1]),
             })
             .collect();
-        Self { corners, normals, edges }
+        Self { corners: Columns::of(&corners), normals: Columns::of(&normals), edges }
     }
 
     /// The normals of the faces, opposite and equal ones once: they have the same box.
     fn normals(&self) -> Vec<Vec3> {
-        let mut normals: Vec<Vec3> = self
-            .normals
+        let Columns([xs, ys, zs]) = &self.normals;
+        let mut normals: Vec<Vec3> = xs
             .iter()
-            .map(|normal| {
+            .zip(ys)
+            .zip(zs)
+            .map(|((&x, &y), &z)| {
+                let normal = [x, y, z];
                 let sign = normal.iter().find(|v| v.abs() > 1e-9).map_or(1.0, |v| v.signum());
                 // Rounding joins the triangles of one plane.
                 normal.map(|v| (v * sign * 1e9).round() / 1e9)
@@ -131,7 +155,9 @@ impl Outline {
         let u = unit(cross(normal, axis));
         let v = cross(normal, u);
         // Faces that are seen edge-on all count as turned away: what is left is one piece.
-        let towards: Vec<bool> = self.normals.iter().map(|&n| dot(n, normal) > EDGE_ON).collect();
+        let mut along = Vec::with_capacity(self.edges.len());
+        products(&self.normals, normal, &mut along);
+        let towards: Vec<bool> = along.iter().map(|&cosine| cosine > EDGE_ON).collect();
         let outline = self
             .edges
             .iter()
@@ -139,9 +165,10 @@ impl Outline {
             .map(|edge| [dot(edge.along, u), dot(edge.along, v)])
             .collect();
         let rectangle = least_rectangle(outline)?;
-        let heights = self.corners.iter().map(|&p| dot(p, normal));
-        let (low, high) =
-            heights.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        products(&self.corners, normal, &mut along);
+        let (low, high) = along
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
         Some([rectangle[0], rectangle[1], high - low])
     }
 }
@@ -161,8 +188,13 @@ fn least_rectangle(mut edges: Vec<[f64; 2]>) -> Option<[f64; 2]> {
         }
     }
     // Grows with the angle, from -1 to 1.
-    let angle = |[x, y]: &[f64; 2]| -x / (x.abs() + y);
-    edges.sort_unstable_by(|a, b| angle(a).total_cmp(&angle(b)));
+    let angle = |[x, y]: [f64; 2]| -x / (x.abs() + y);
+    let mut by_angle: Vec<(f64, [f64; 2])> =
+        edges.iter().map(|&edge| (angle(edge), edge)).collect();
+    by_angle.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+    for (edge, (_, sorted)) in edges.iter_mut().zip(by_angle) {
+        *edge = sorted;
+    }
     let mut before = Vec::with_capacity(edges.len());
     let mut total = [0.0; 2];
     for edge in &edges {
