@@ -186,11 +186,8 @@ fn blocks(roi: &Roi, levels: &LevelsOrMissing, image: &Image, plan: &Plan) -> Ve
         || {
             let reads =
                 |f: &Family| matches!(f, Family::Statistics | Family::IntensityVolumeHistogram);
-            let intensities = if plain.iter().any(reads) {
-                Distribution::of_intensities(&roi.values())
-            } else {
-                None
-            };
+            let intensities =
+                if plain.iter().any(reads) { Distribution::of_intensities(roi) } else { None };
             let plain = plain.into_par_iter().with_max_len(1);
             plain.map(|f| plain_block(f, roi, intensities.as_ref(), levels, image, plan)).collect()
         },

@@ -107,6 +107,13 @@ pub(crate) fn count(mask: &Array3<bool>) -> usize {
     // As many voxels as 8 bits can count, so that a vector register counts many at once.
     const BLOCK: usize = u8::MAX as usize;
     let voxels = mask.as_slice().expect("standard layout");
-    let of_block = |block: &[bool]| block.iter().fold(0u8, |n, &inside| n + u8::from(inside));
-    voxels.chunks(BLOCK).map(|block| usize::from(of_block(block))).sum()
+    let mut total = 0;
+    for block in voxels.chunks(BLOCK) {
+        let mut of_block = 0u8;
+        for &inside in block {
+            of_block += u8::from(inside);
+        }
+        total += usize::from(of_block);
+    }
+    total
 }

@@ -1,9 +1,8 @@
 //! The distribution of a region's intensities or grey levels, and what both families of first-order
 //! features read from it.
 
-use multiversion::multiversion;
-
 use super::value::{FeatureValues, Missing, Value, finite, ratio};
+use crate::preprocess::roi::{Roi, rows_of_slice};
 
 /// Distinct values in ascending order with how often each occurs.
 ///
@@ -16,20 +15,15 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// The distribution of intensities; `None` for no voxel.
-    pub fn of_intensities(values: &[f32]) -> Option<Self> {
-        if values.is_empty() {
-            return None;
-        }
-        let pairs = match whole_numbers(values) {
-            Some(pairs) => pairs,
-            None => {
-                let mut sorted = values.to_vec();
-                sorted.sort_unstable_by(f32::total_cmp);
-                let equal = sorted.chunk_by(|a, b| a == b);
-                equal.map(|run| (f64::from(run[0]), run.len() as u64)).collect()
-            }
-        };
+    /// The distribution of a region's intensities; `None` for no voxel.
+    pub fn of_intensities(roi: &Roi) -> Option<Self> {
+        let range = roi.range_within(&roi.intensity)?;
+        let pairs = whole_numbers(roi, range).unwrap_or_else(|| {
+            let mut sorted = roi.values();
+            sorted.sort_unstable_by(f32::total_cmp);
+            let equal = sorted.chunk_by(|a, b| a == b);
+            equal.map(|run| (f64::from(run[0]), run.len() as u64)).collect()
+        });
         Self::of_pairs(pairs)
     }
 
@@ -161,51 +155,29 @@ pub struct Summary {
     pub quartile_coefficient_of_dispersion: Value,
 }
 
-/// Values that are looked at in one go.
-const BLOCK: usize = 4096;
-
-/// Lowest and highest value.
-#[multiversion(targets("x86_64+avx2+bmi1+bmi2"))]
-fn range(values: &[f32]) -> [f32; 2] {
-    // As many running extremes as a vector register holds.
-    const LANES: usize = 8;
-    let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-    let (blocks, rest) = values.as_chunks::<LANES>();
-    let mut take = |lane: usize, value: f32| {
-        low[lane] = if value < low[lane] { value } else { low[lane] };
-        high[lane] = if value > high[lane] { value } else { high[lane] };
-    };
-    for block in blocks {
-        for lane in 0..LANES {
-            take(lane, block[lane]);
-        }
-    }
-    for (lane, &value) in rest.iter().enumerate() {
-        take(lane, value);
-    }
-    [
-        low.into_iter().fold(f32::INFINITY, f32::min),
-        high.into_iter().fold(f32::NEG_INFINITY, f32::max),
-    ]
-}
-
 /// The pairs of whole numbers within the 16-bit range, by counting; `None` for other values.
-fn whole_numbers(values: &[f32]) -> Option<Vec<(f64, u64)>> {
-    let [low, high] = range(values);
+/// `range` is that of the values within the mask.
+fn whole_numbers(roi: &Roi, [low, high]: [f32; 2]) -> Option<Vec<(f64, u64)>> {
     if !(low >= -32_768.0 && high <= 65_535.0) {
         return None;
     }
     let base = low.floor() as i32;
-    let mut counts = vec![0u64; (high.ceil() as i32 - base) as usize + 1];
-    for values in values.chunks(BLOCK) {
-        if values.iter().fold(false, |any, &v| any | ((v as i32) as f32 != v)) {
-            return None;
-        }
-        for &v in values {
-            counts[(v as i32 - base) as usize] += 1;
+    // The first is that of the voxels outside.
+    let mut counts = vec![0u64; (high.ceil() as i32 - base) as usize + 2];
+    for z in 0..roi.intensity.dim().0 {
+        for (values, mask) in rows_of_slice(&roi.intensities, &roi.intensity, z) {
+            let is_fraction = |value: f32| (value as i32) as f32 != value;
+            let within = values.iter().zip(mask);
+            if within.fold(false, |any, (&value, &inside)| any | (inside & is_fraction(value))) {
+                return None;
+            }
+            for (&value, &inside) in values.iter().zip(mask) {
+                let place = (value as i32).wrapping_sub(base).wrapping_add(1) as usize;
+                counts[if inside { place } else { 0 }] += 1;
+            }
         }
     }
-    let occurring = counts.into_iter().zip(base..).filter(|(count, _)| *count > 0);
+    let occurring = counts.into_iter().skip(1).zip(base..).filter(|(count, _)| *count > 0);
     Some(occurring.map(|(count, value)| (f64::from(value), count)).collect())
 }
 

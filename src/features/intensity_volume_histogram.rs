@@ -133,10 +133,26 @@ impl Scale {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ndarray::Array3;
+
     use super::*;
+    use crate::geometry::Geometry;
+    use crate::preprocess::roi::Roi;
 
     fn area(values: &[f32], discretisation: IvhDiscretisation, range: Option<[f64; 2]>) -> f64 {
-        let intensities = Distribution::of_intensities(values).expect("values");
+        let shape = (1, 1, values.len());
+        let mask = Arc::new(Array3::from_elem(shape, true));
+        let roi = Roi {
+            geometry: Geometry::axis_aligned([values.len(), 1, 1], [1.0; 3]),
+            intensities: Arc::new(
+                Array3::from_shape_vec(shape, values.to_vec()).expect("one value per voxel"),
+            ),
+            morphological: mask.clone(),
+            intensity: mask,
+        };
+        let intensities = Distribution::of_intensities(&roi).expect("values");
         let values = compute(&intensities, &discretisation, range);
         assert_eq!(values[AUC].0, "ivh_auc");
         values[AUC].1.expect("a value")

@@ -144,16 +144,36 @@ fn include(extremes: &mut Extremes, values: &[f32], mask: &[bool]) {
     }
 }
 
+/// Items of a row that are looked at together: whole blocks of others are passed over without a branch
+/// per item.
+const BLOCK: usize = 16;
+
 /// From the first to the last item of a row that is looked for; `None` where none is.
 pub(crate) fn extent<T>(row: &[T], is_wanted: impl Fn(&T) -> bool) -> Option<Range<usize>> {
-    // Whole blocks of others are passed over without a branch per item.
-    const BLOCK: usize = 16;
-    let is_without = |block: &&[T]| !block.iter().fold(false, |any, item| any | is_wanted(item));
-    let before = BLOCK * row.chunks_exact(BLOCK).take_while(is_without).count();
-    let first = before + row[before..].iter().position(&is_wanted)?;
-    let after = BLOCK * row.rchunks_exact(BLOCK).take_while(is_without).count();
+    let first = first(row, &is_wanted)?;
+    let after = BLOCK * row.rchunks_exact(BLOCK).take_while(|b| !any(b, &is_wanted)).count();
     let last = row[..row.len() - after].iter().rposition(is_wanted)?;
     Some(first..last + 1)
+}
+
+/// The runs of voxels within a mask of a row, in order.
+pub(crate) fn runs(mask: &[bool]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + first(&mask[at..], &|&inside| inside)?;
+        let length = first(&mask[start..], &|&inside: &bool| !inside);
+        at = length.map_or(mask.len(), |length| start + length);
+        Some(start..at)
+    })
+}
+
+fn first<T>(row: &[T], is_wanted: &impl Fn(&T) -> bool) -> Option<usize> {
+    let before = BLOCK * row.chunks_exact(BLOCK).take_while(|b| !any(b, is_wanted)).count();
+    Some(before + row[before..].iter().position(is_wanted)?)
+}
+
+fn any<T>(block: &[T], is_wanted: &impl Fn(&T) -> bool) -> bool {
+    block.iter().fold(false, |any, item| any | is_wanted(item))
 }
 
 /// A row along x as a slice.

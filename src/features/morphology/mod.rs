@@ -15,7 +15,7 @@ use self::hull::Hull;
 use super::value::{FeatureValues, Missing, Value, finite, ratio};
 use crate::geometry::{Vec3, cross, dot, norm};
 use crate::preprocess::discretise::tight_box;
-use crate::preprocess::roi::{Roi, extent, row};
+use crate::preprocess::roi::{Roi, extent, row, runs};
 
 /// All morphological features.
 pub fn compute(roi: &Roi) -> FeatureValues {
@@ -220,19 +220,15 @@ impl Moments {
         let ny = mask.dim().1;
         for (index, mask) in mask.rows().into_iter().enumerate() {
             let (mut n, mut sx, mut sxx) = (0u64, 0u64, 0u64);
-            let mut start = 0u64;
             // A row is a few runs of voxels, whose sums have closed forms.
-            for run in row(&mask).chunk_by(|a, b| a == b) {
-                let end = start + run.len() as u64;
-                if run[0] {
-                    let below = |m: u64| m * m.saturating_sub(1) / 2;
-                    let squares_below =
-                        |m: u64| m * m.saturating_sub(1) * (2 * m).saturating_sub(1) / 6;
-                    n += end - start;
-                    sx += below(end) - below(start);
-                    sxx += squares_below(end) - squares_below(start);
-                }
-                start = end;
+            for run in runs(row(&mask)) {
+                let (start, end) = (run.start as u64, run.end as u64);
+                let below = |m: u64| m * m.saturating_sub(1) / 2;
+                let squares_below =
+                    |m: u64| m * m.saturating_sub(1) * (2 * m).saturating_sub(1) / 6;
+                n += end - start;
+                sx += below(end) - below(start);
+                sxx += squares_below(end) - squares_below(start);
             }
             let (y, z) = ((index % ny) as u64, (index / ny) as u64);
             sums.n += n;

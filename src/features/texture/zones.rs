@@ -14,7 +14,7 @@ use super::grid::Grid;
 use super::{Computed, level_table};
 use crate::features::family::{Aggregation, Family};
 use crate::features::value::Value;
-use crate::preprocess::roi::Levels;
+use crate::preprocess::roi::{Levels, runs};
 
 /// Features of both families.
 pub(super) fn compute(
@@ -111,16 +111,11 @@ impl Borders {
             let (y, z) = (index % ny, index / ny);
             let inside = mask.slice(ndarray::s![z + pad, y + pad, pad..pad + nx]);
             let inside = inside.to_slice().expect("x is the innermost axis");
-            let mut start = 0;
-            for run in inside.chunk_by(|a, b| a == b) {
-                if run[0] {
-                    let distances = &mut row[start..][..run.len()];
-                    let length = run.len() as u32;
-                    for (to, before) in distances.iter_mut().zip(0..length) {
-                        *to = (before + 1).min(length - before).min(u32::from(u16::MAX)) as u16;
-                    }
+            for run in runs(inside) {
+                let length = run.len() as u32;
+                for (to, before) in row[run].iter_mut().zip(0..length) {
+                    *to = (before + 1).min(length - before).min(u32::from(u16::MAX)) as u16;
                 }
-                start += run.len();
             }
         }
         for slice in distances.chunks_exact_mut((nx * ny).max(1)) {
