@@ -7,7 +7,7 @@
 /// allocator takes) stay on the heap once they are freed.
 ///
 /// Every lesion needs the same arrays again. Asked of the system anew, each of their pages is
-/// cleared and mapped at first touch, one thread at a time: a sixth of the time on large regions.
+/// cleared and mapped at first touch, one thread at a time: a tenth of the time on large regions.
 pub fn keep_freed_blocks() {
     tell(32 << 20, i32::MAX);
 }
