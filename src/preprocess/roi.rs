@@ -15,7 +15,7 @@ use crate::mask::count;
 pub(crate) const SLICES: usize = 16;
 
 /// A lesion or its ring on the working grid (after resampling, rounding and re-segmentation), cut
-/// to a box around it. All arrays have the shape (z, y, x) of `geometry`.
+/// to a box around it. All arrays have the shape (z, y, x) of `geometry`, x innermost in memory.
 ///
 /// The box reaches beyond the region where the image does, far enough for the local intensity
 /// features' sphere of 1 cm³ when these are asked for. An image and its response maps share their
