@@ -6,7 +6,7 @@
 use abscope::features::parameters::TextureParameters;
 use abscope::features::texture::{compute, compute_all};
 use abscope::features::{Aggregation, Family};
-use abscope::preprocess::roi::Levels;
+use abscope::region::Levels;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use ndarray::Array3;

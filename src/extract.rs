@@ -6,11 +6,12 @@ use std::sync::Arc;
 use ndarray::Array3;
 use rayon::prelude::*;
 
+use crate::features::FeatureValues;
+use crate::features::column::{Column, ORIGINAL};
 use crate::features::distribution::Distribution;
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::IvhDiscretisation;
 use crate::features::table::{FEATURES, Feature};
-use crate::features::value::{FeatureValues, Missing, Value};
 use crate::features::{
     intensity_histogram, intensity_statistics, intensity_volume_histogram, local_intensity,
     morphology, texture,
@@ -18,10 +19,12 @@ use crate::features::{
 use crate::ingest::{Case, Lesion};
 use crate::mask::Mask;
 use crate::plan::Plan;
-use crate::preprocess::roi::{LevelsOrMissing, Roi};
+use crate::preprocess::parameters::Discretisation;
 use crate::preprocess::{self, Prepared, discretise};
-use crate::row::{Column, FeatureRow, ORIGINAL, RegionFacts};
-use crate::settings::Discretisation;
+use crate::region::RegionFacts;
+use crate::region::{LevelsOrMissing, Roi};
+use crate::row::FeatureRow;
+use crate::value::{Missing, Value};
 
 /// Bins of the intensity-volume histogram of a response map, whose values have no natural step.
 const RESPONSE_BINS: u32 = 1000;

@@ -49,6 +49,7 @@
 //! ```
 
 pub mod batch;
+pub mod digest;
 pub mod error;
 pub mod export;
 pub mod extract;
@@ -61,12 +62,14 @@ pub mod memory;
 pub mod patient;
 pub mod plan;
 pub mod preprocess;
+pub mod region;
 pub mod row;
 pub mod selftest;
 pub mod settings;
 pub mod signature;
 pub mod stats;
 pub mod train;
+pub mod value;
 pub mod volume;
 
 pub use error::{Error, Result};

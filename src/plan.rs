@@ -7,15 +7,18 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::digest::{hex, sorted};
 use crate::error::{Error, Result};
+use crate::features::column::ORIGINAL;
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
 use crate::features::table::FEATURES;
 use crate::filters::FilterSettings;
-use crate::row::ORIGINAL;
-use crate::settings::{
-    Discretisation, Interpolation, RegionSettings, Ring, Rounding, Settings, SpacingSetting,
+use crate::preprocess::parameters::{
+    Discretisation, Interpolation, Resampling, Resegmentation, Ring, Rounding, Spacing,
+    SpacingSetting,
 };
+use crate::settings::{RegionSettings, Settings};
 
 /// Extraction settings with nothing left open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,93 +42,6 @@ pub struct Plan {
     pub regions: Regions,
     /// What to compute.
     pub features: Features,
-}
-
-/// Resampling, resolved.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Resampling {
-    /// New spacing, or the image's own grid.
-    pub spacing_mm: Spacing,
-    /// Interpolation of the image.
-    pub interpolation: Interpolation,
-    /// Interpolation of the mask.
-    pub mask_interpolation: Interpolation,
-    /// A resampled mask voxel at or above this fraction belongs to the region.
-    pub mask_threshold: f64,
-    /// Rounding of interpolated intensities.
-    pub rounding: Rounding,
-}
-
-/// New voxel spacing in mm.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "SpacingSetting", into = "SpacingSetting")]
-pub enum Spacing {
-    /// The image's own grid.
-    Native,
-    /// In the slice plane only; slices stay where they are.
-    InPlane([f64; 2]),
-    /// Along x, y, z.
-    Volume([f64; 3]),
-}
-
-impl Spacing {
-    /// The spacing of the working grid of an image with spacing `native`, mm.
-    pub fn resolve(self, native: [f64; 3]) -> [f64; 3] {
-        match self {
-            Self::Native => native,
-            Self::InPlane([x, y]) => [x, y, native[2]],
-            Self::Volume(spacing) => spacing,
-        }
-    }
-}
-
-impl TryFrom<SpacingSetting> for Spacing {
-    type Error = String;
-
-    fn try_from(setting: SpacingSetting) -> Result<Self, String> {
-        let spacing = match setting {
-            SpacingSetting::Word(word) if word == "none" => return Ok(Self::Native),
-            SpacingSetting::Word(word) => {
-                return Err(format!(
-                    "resampling.spacing_mm is \"{word}\"; give \"none\", two or three numbers in mm"
-                ));
-            }
-            SpacingSetting::Spacing(spacing) => spacing,
-        };
-        // Below a tenth of a millimetre the grid explodes; above 20 mm no lesion is left.
-        if let Some(bad) = spacing.iter().find(|s| !(0.1..=20.0).contains(*s)) {
-            return Err(format!("resampling.spacing_mm holds {bad}; give 0.1 to 20 mm"));
-        }
-        match spacing[..] {
-            [x, y] => Ok(Self::InPlane([x, y])),
-            [x, y, z] => Ok(Self::Volume([x, y, z])),
-            _ => Err(format!(
-                "resampling.spacing_mm has {} numbers; give two (x, y) or three (x, y, z)",
-                spacing.len()
-            )),
-        }
-    }
-}
-
-impl From<Spacing> for SpacingSetting {
-    fn from(spacing: Spacing) -> Self {
-        match spacing {
-            Spacing::Native => Self::Word("none".into()),
-            Spacing::InPlane(s) => Self::Spacing(s.into()),
-            Spacing::Volume(s) => Self::Spacing(s.into()),
-        }
-    }
-}
-
-/// Re-segmentation, resolved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Resegmentation {
-    /// Intensities to keep, both bounds included, HU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range_hu: Option<[f64; 2]>,
-    /// Keep mean ± this many standard deviations of the morphological mask.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outlier_sigma: Option<f64>,
 }
 
 /// Regions, resolved.
@@ -237,24 +153,6 @@ impl Plan {
         let mut lines = Vec::new();
         compare("", &self.canonical(), &other.canonical(), &mut lines);
         lines
-    }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// The value with the keys of every object in alphabetical order.
-pub(crate) fn sorted(value: serde_json::Value) -> serde_json::Value {
-    match value {
-        serde_json::Value::Object(map) => {
-            let mut entries: Vec<_> = map.into_iter().map(|(k, v)| (k, sorted(v))).collect();
-            entries.sort_by(|a, b| a.0.cmp(&b.0));
-            serde_json::Value::Object(entries.into_iter().collect())
-        }
-        serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
-        other => other,
     }
 }
 

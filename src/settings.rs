@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
 use crate::filters::FilterSettings;
+use crate::preprocess::parameters::{
+    Discretisation, Interpolation, Ring, Rounding, SpacingSetting,
+};
 
 /// Extraction settings as written, sections and keys optional.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,38 +56,6 @@ pub struct ResamplingSettings {
     pub rounding: Option<Rounding>,
 }
 
-/// The word `"none"` or a spacing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum SpacingSetting {
-    /// `"none"`: keep the image's own grid.
-    Word(String),
-    /// New spacing in mm.
-    Spacing(Vec<f64>),
-}
-
-/// How values between voxels are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interpolation {
-    /// The nearest voxel.
-    Nearest,
-    /// Linear along each axis.
-    Trilinear,
-    /// Cubic B-spline with prefilter.
-    TricubicSpline,
-}
-
-/// Rounding of interpolated intensities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rounding {
-    /// To the nearest whole number, as CT numbers are.
-    NearestInteger,
-    /// As interpolated.
-    None,
-}
-
 /// Re-segmentation (IBSI manual, 2.6). Without this section the range is -1000 to 400 HU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -93,27 +64,6 @@ pub struct ResegmentationSettings {
     pub range_hu: Option<[f64; 2]>,
     /// Keep mean ± this many (population) standard deviations of the morphological mask.
     pub outlier_sigma: Option<f64>,
-}
-
-/// How intensities become grey levels (IBSI manual, 2.7).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Discretisation {
-    /// Intensities are grey levels already: whole numbers from 1.
-    None,
-    /// Bins of fixed width.
-    FixedBinSize {
-        /// Bin width, HU (or units of the response).
-        width: f64,
-        /// Lower edge of the first bin; the lower bound of the re-segmentation range where not given.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        first_edge: Option<f64>,
-    },
-    /// A fixed number of bins between the region's minimum and maximum.
-    FixedBinNumber {
-        /// Number of bins.
-        bins: u32,
-    },
 }
 
 /// Regions to describe: the lesion, and optionally a ring around it.
@@ -130,19 +80,6 @@ impl Default for RegionSettings {
     fn default() -> Self {
         Self { tumour: true, ring: None }
     }
-}
-
-/// A shell around a lesion, without the voxels of other lesions.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ring {
-    /// Voxels whose centre is farther than this from the nearest voxel centre of the lesion, mm.
-    pub inner_mm: f64,
-    /// And at most this far, mm.
-    pub outer_mm: f64,
-    /// Only voxels with intensities in this range, both bounds included, HU.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range_hu: Option<[f64; 2]>,
 }
 
 /// What to compute. It changes which values are there, never a value.

@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use abscope::features::column::Column;
 use abscope::ingest::feature_table::FeatureTable;
 use abscope::plan::Plan;
-use abscope::row::Column;
 use abscope::settings::Settings;
 use abscope::signature::Model;
 use abscope::signature::model::{Extraction, Term};

@@ -3,13 +3,14 @@
 
 use abscope::extract::extract;
 use abscope::features::table::Edge;
-use abscope::features::{Aggregation, FEATURES, Feature, Missing, Value};
+use abscope::features::{Aggregation, FEATURES, Feature};
 use abscope::geometry::{Geometry, IndexBox};
 use abscope::ingest::{Case, Lesion};
 use abscope::mask::Mask;
 use abscope::plan::Plan;
 use abscope::row::FeatureRow;
 use abscope::settings::Settings;
+use abscope::value::{Missing, Value};
 use abscope::volume::{Volume, Voxels};
 use ndarray::Array3;
 

@@ -6,11 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use abscope::export::table::{self, Carried, Format};
-use abscope::features::{FEATURES, Missing};
+use abscope::features::FEATURES;
+use abscope::features::column::Column;
 use abscope::ingest::feature_table::FeatureTable;
 use abscope::plan::Plan;
-use abscope::row::{Column, FeatureRow, Region, RegionFacts};
+use abscope::region::{Region, RegionFacts};
+use abscope::row::FeatureRow;
 use abscope::signature::score::LesionValues;
+use abscope::value::Missing;
 use proptest::prelude::*;
 
 fn column(name: &str) -> Column {

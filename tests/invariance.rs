@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use abscope::extract::extract;
-use abscope::features::{Family, Value};
+use abscope::features::Family;
 use abscope::geometry::{CanonicalOrder, Geometry, IndexBox};
 use abscope::ingest::{Case, Lesion};
 use abscope::mask::Mask;
 use abscope::plan::Plan;
 use abscope::settings::Settings;
+use abscope::value::Value;
 use abscope::volume::{Volume, Voxels};
 use ndarray::Array3;
 use proptest::prelude::*;

@@ -1,8 +1,8 @@
 //! Signatures: scores against hand computation and other programs, and what is refused.
 
-use abscope::features::value::Missing;
 use abscope::signature::Model;
 use abscope::signature::score::{LesionScore, LesionValues, Origin, Refusal};
+use abscope::value::Missing;
 
 const HAND: &str = r#"
 schema = "abscope.signature/1"

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use abscope::features::parameters::{DistanceWeighting, TextureParameters};
 use abscope::features::texture::{compute, compute_all};
-use abscope::features::{Aggregation, Family, Missing, Value};
-use abscope::preprocess::roi::Levels;
+use abscope::features::{Aggregation, Family};
+use abscope::region::Levels;
+use abscope::value::{Missing, Value};
 use ndarray::{Array3, Axis};
 use proptest::prelude::*;
 

@@ -15,12 +15,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::manifest::{CaseRequest, Manifest};
+use crate::digest::hex;
 use crate::error::Result;
 use crate::ingest::dicom::catalogue::{Catalogue, Series};
 use crate::ingest::dicom::identity::Pseudonyms;
 use crate::ingest::dicom::select::Selection;
 use crate::ingest::dicom::source::Source;
-use crate::plan::hex;
 
 /// What was found in a folder.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use super::{Options, Stage, guarded, load};
 use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::preprocess::{self, discretise};
-use crate::row::Region;
+use crate::region::Region;
 
 /// A lesion that would be described.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,14 +19,16 @@ use sha2::{Digest, Sha256};
 
 use super::Options;
 use super::manifest::CaseRequest;
+use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::export::output::OutputFile;
-use crate::features::value::{Missing, Value};
+use crate::features::column::Column;
 use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::sites::SiteTable;
 use crate::patient::report::CohortPatient;
-use crate::plan::hex;
-use crate::row::{Column, FeatureRow, RegionFacts};
+use crate::region::RegionFacts;
+use crate::row::FeatureRow;
+use crate::value::{Missing, Value};
 
 /// The rows of one case, as kept on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -289,7 +291,7 @@ pub fn key(case: &CaseRequest, content: &[String], options: &Options) -> String 
         "model": options.model.as_ref().map(|model| (model.hash(), options.perturbations)),
         "version": env!("CARGO_PKG_VERSION"),
     });
-    hex(&Sha256::digest(crate::plan::sorted(all).to_string()))
+    hex(&Sha256::digest(crate::digest::sorted(all).to_string()))
 }
 
 /// Digest of the paths, sizes and time stamps of a case's files; `None` where one cannot be seen.
@@ -326,7 +328,7 @@ fn stamp(metadata: &std::fs::Metadata) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::Region;
+    use crate::region::Region;
 
     fn rows() -> Vec<FeatureRow> {
         let column = |name| Column::parse(name).expect("a column");

@@ -13,13 +13,13 @@ use std::sync::Arc;
 use regex::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::export::csv::IDENTITY;
 use crate::export::table::Carried;
+use crate::features::column::Column;
 use crate::ingest::LoadOptions;
 use crate::ingest::dicom::select::Selection;
-use crate::plan::hex;
-use crate::row::Column;
 
 /// Columns with a meaning.
 const KNOWN: [&str; 8] = ["patient", "image", "mask", "labels", "roi", "site", "kvp", "lesion"];

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use super::output::OutputFile;
 use super::table::{self, Carried, TableWriter};
 use crate::error::{Error, Result};
-use crate::row::{FeatureRow, RegionFacts};
+use crate::region::RegionFacts;
+use crate::row::FeatureRow;
 
 /// The columns before facts and values.
 pub const IDENTITY: [&str; 9] =

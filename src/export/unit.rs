@@ -1,6 +1,6 @@
 //! Units of feature values, in UCUM (<https://ucum.org>).
 
-use crate::row::{Column, ORIGINAL};
+use crate::features::column::{Column, ORIGINAL};
 
 /// The unit of a column's values; `1` for numbers without dimension.
 ///

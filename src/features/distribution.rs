@@ -1,8 +1,10 @@
 //! The distribution of a region's intensities or grey levels, and what both families of first-order
 //! features read from it.
 
-use super::value::{FeatureValues, Missing, Value, finite, ratio};
-use crate::preprocess::roi::{Roi, rows_of_slice};
+use crate::features::FeatureValues;
+use crate::region::Roi;
+use crate::region::rows::rows_of_slice;
+use crate::value::{Missing, Value, finite, ratio};
 
 /// Distinct values in ascending order with how often each occurs.
 ///

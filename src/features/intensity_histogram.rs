@@ -1,8 +1,10 @@
 //! Intensity histogram features (IBSI ZVCW), from the grey levels of a region.
 
 use super::distribution::{Distribution, named};
-use super::value::{FeatureValues, Missing, Value, finite};
-use crate::preprocess::roi::{Levels, extent, row};
+use crate::features::FeatureValues;
+use crate::region::Levels;
+use crate::region::rows::{extent, row};
+use crate::value::{Missing, Value, finite};
 
 const IDS: [&str; 23] = [
     "ih_mean",

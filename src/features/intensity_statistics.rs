@@ -1,7 +1,8 @@
 //! Intensity-based statistics (IBSI UHIW): the intensities as they are, without grey levels.
 
 use super::distribution::{Distribution, Summary, named};
-use super::value::{FeatureValues, finite};
+use crate::features::FeatureValues;
+use crate::value::finite;
 
 const IDS: [&str; 18] = [
     "stat_mean",

@@ -5,7 +5,8 @@
 
 use super::distribution::Distribution;
 use super::parameters::IvhDiscretisation;
-use super::value::{FeatureValues, Missing, finite};
+use crate::features::FeatureValues;
+use crate::value::{Missing, finite};
 
 const IDS: [&str; 7] =
     ["ivh_v10", "ivh_v90", "ivh_i10", "ivh_i90", "ivh_diff_v10_v90", "ivh_diff_i10_i90", "ivh_auc"];
@@ -139,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::geometry::Geometry;
-    use crate::preprocess::roi::Roi;
+    use crate::region::Roi;
 
     fn area(values: &[f32], discretisation: IvhDiscretisation, range: Option<[f64; 2]>) -> f64 {
         let shape = (1, 1, values.len());

@@ -6,9 +6,10 @@
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::value::{FeatureValues, Missing, finite};
+use crate::features::FeatureValues;
 use crate::preprocess::LOCAL_RADIUS_MM;
-use crate::preprocess::roi::Roi;
+use crate::region::Roi;
+use crate::value::{Missing, finite};
 
 /// Local and global intensity peak, in units of the image.
 ///

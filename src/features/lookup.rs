@@ -2,7 +2,7 @@
 
 use super::family::Aggregation;
 use super::table::{FEATURES, Feature};
-use crate::row::Column;
+use crate::features::column::Column;
 
 /// How many similar names are offered for an unknown one.
 const SUGGESTIONS: usize = 3;

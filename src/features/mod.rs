@@ -3,6 +3,7 @@
 //! Every family is a function from a prepared region to [`FeatureValues`]; it reads no file and
 //! knows no settings but its own parameters.
 
+pub mod column;
 pub mod distribution;
 pub mod documentation;
 pub mod family;
@@ -15,9 +16,13 @@ pub mod morphology;
 pub mod parameters;
 pub mod table;
 pub mod texture;
-pub mod value;
 
 pub use family::{Aggregation, Family};
 pub use parameters::Parameters;
 pub use table::{FEATURES, Feature};
-pub use value::{FeatureValues, Missing, Value};
+
+use crate::value::Value;
+
+/// Values of one family for one region, each under its feature's id, in the table's order.
+pub type FeatureValues = Vec<(&'static str, Value)>;
+pub use column::{Column, ORIGINAL};

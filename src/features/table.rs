@@ -4,7 +4,7 @@
 //! conformance tests all come from [`FEATURES`].
 
 use super::family::Family;
-use super::value::Missing;
+use crate::value::Missing;
 
 /// A feature of the table.
 #[derive(Clone, Debug, PartialEq)]

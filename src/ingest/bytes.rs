@@ -11,8 +11,8 @@ use std::path::Path;
 use memmap2::{Advice, Mmap, MmapMut};
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::plan::hex;
 
 /// Maps a file for reading. An empty file gives no bytes.
 ///

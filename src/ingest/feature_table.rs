@@ -12,9 +12,10 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 use crate::export::csv::{FACTS, IDENTITY};
-use crate::features::value::{Missing, Value};
-use crate::row::{Column, Region, RegionFacts};
+use crate::features::column::Column;
+use crate::region::{Region, RegionFacts};
 use crate::signature::score::LesionValues;
+use crate::value::{Missing, Value};
 
 /// A feature table in memory.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,12 +4,13 @@
 
 use ndarray::Array3;
 
-use crate::features::value::{Missing, Value, finite};
 use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
 use crate::plan::Plan;
 use crate::preprocess::resample::{self, WorkingGrid};
-use crate::preprocess::{discretise, intensities, resegment};
+use crate::preprocess::{intensities, resegment};
+use crate::region::rows;
+use crate::value::{Missing, Value, finite};
 use crate::volume::Volume;
 
 /// One check.
@@ -86,7 +87,7 @@ impl List {
         kept: &Array3<bool>,
     ) {
         self.add_axes("int_mask_dim", step, grid.size.map(count));
-        let box_size = discretise::tight_box(kept)
+        let box_size = rows::tight_box(kept)
             .map_or([Err(Missing::EmptyRegion); 3], |bounds| bounds.size().map(count));
         self.add_axes("int_mask_bb_dim", step, box_size);
         self.add_axes("morph_mask_bb_dim", step, morphological.bounds().size().map(count));

@@ -1,13 +1,13 @@
 //! Intensities to grey levels (IBSI manual, 2.7).
 
 use multiversion::multiversion;
-use ndarray::{Array3, Axis};
+use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::roi::{Levels, LevelsOrMissing, Roi, SLICES, extent, row};
-use crate::features::value::Missing;
-use crate::geometry::IndexBox;
-use crate::settings::Discretisation;
+use crate::preprocess::parameters::Discretisation;
+use crate::region::rows::{extent, row, tight_box};
+use crate::region::{Levels, LevelsOrMissing, Roi};
+use crate::value::Missing;
 
 /// The most grey levels there may be.
 pub const MAX_LEVELS: usize = 65_535;
@@ -104,20 +104,4 @@ impl Binning {
         let bin = ((value - self.origin) / self.width) as i32;
         (bin.clamp(0, self.n_levels as i32 - 1) + 1) as u16
     }
-}
-
-/// The smallest box around the set voxels.
-pub(crate) fn tight_box(mask: &Array3<bool>) -> Option<IndexBox> {
-    (0..mask.dim().0)
-        .into_par_iter()
-        .with_min_len(SLICES)
-        .filter_map(|z| {
-            let slice = mask.index_axis(Axis(0), z);
-            let boxes = slice.rows().into_iter().enumerate().filter_map(|(y, voxels)| {
-                let extent = extent(row(&voxels), |&inside| inside)?;
-                Some(IndexBox { min: [extent.start, y, z], max: [extent.end, y + 1, z + 1] })
-            });
-            boxes.reduce(|so_far, here| so_far.union(&here))
-        })
-        .reduce_with(|a, b| a.union(&b))
 }

@@ -3,11 +3,11 @@
 
 pub mod diagnostics;
 pub mod discretise;
+pub mod parameters;
 pub mod perturb;
 pub mod resample;
 pub mod resegment;
 pub mod ring;
-pub mod roi;
 
 use std::sync::Arc;
 
@@ -16,15 +16,16 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use crate::features::family::Family;
-use crate::features::value::Missing;
 use crate::filters::{self, FilterSettings};
 use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
 use crate::plan::Plan;
+use crate::preprocess::parameters::Rounding;
 use crate::preprocess::resample::WorkingGrid;
-use crate::preprocess::roi::{Roi, SLICES, rows_of_slice};
-use crate::row::{Region, RegionFacts};
-use crate::settings::Rounding;
+use crate::region::Roi;
+use crate::region::rows::{SLICES, rows_of_slice, tight_box};
+use crate::region::{Region, RegionFacts};
+use crate::value::Missing;
 use crate::volume::Volume;
 
 /// Radius in mm of the sphere of 1 cm³ of the local intensity features.
@@ -237,7 +238,7 @@ impl Frame<'_> {
                 *inside &= (low..=high).contains(&f64::from(value));
             });
         }
-        let Some(tight) = discretise::tight_box(&morphological) else {
+        let Some(tight) = tight_box(&morphological) else {
             return Prepared::empty(region);
         };
         let intensity =

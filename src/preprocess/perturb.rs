@@ -27,9 +27,10 @@ use crate::filters;
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::ingest::{Case, Lesion};
 use crate::mask::Mask;
-use crate::plan::{Plan, Spacing};
-use crate::row::Region;
-use crate::settings::{Interpolation, Rounding};
+use crate::plan::Plan;
+use crate::preprocess::parameters::Spacing;
+use crate::preprocess::parameters::{Interpolation, Rounding};
+use crate::region::{Region, rows};
 
 /// How far perturbations go. The defaults are those of reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -229,7 +230,7 @@ impl<'a> Perturber<'a> {
         rng: &mut ChaCha8Rng,
     ) -> Option<Array3<bool>> {
         let change = symmetric(rng, self.ranges.volume_change);
-        let tight = super::discretise::tight_box(tumour)?;
+        let tight = rows::tight_box(tumour)?;
         let (nz, ny, nx) = tumour.dim();
         let room = spacing.map(|s| (CONTOUR_ROOM_MM / s).ceil() as usize);
         let bounds = tight.grown(room, [nx, ny, nz]);

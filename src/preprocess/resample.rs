@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::mask::Mask;
-use crate::settings::Interpolation;
+use crate::preprocess::parameters::Interpolation;
 use crate::volume::Volume;
 
 /// Voxels on each side of the box for which spline coefficients are computed: the prefilter's

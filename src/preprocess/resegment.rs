@@ -3,8 +3,8 @@
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::roi::extent;
-use crate::plan::Resegmentation;
+use crate::preprocess::parameters::Resegmentation;
+use crate::region::rows::extent;
 
 /// Rows that one thread looks through, at least.
 const ROWS: usize = 1024;

@@ -18,9 +18,9 @@ pub use reference::{
 
 use crate::error::{Error, Result};
 use crate::extract;
-use crate::features::value::{Missing, Value};
 use crate::ingest::{self, Case, LoadOptions};
 use crate::preprocess::diagnostics;
+use crate::value::{Missing, Value};
 
 /// Slack for what a decimal number loses in binary.
 const SLACK: f64 = 1e-9;

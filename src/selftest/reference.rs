@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::features::column::ORIGINAL;
 use crate::features::family::{Aggregation, Family};
 use crate::plan::Plan;
-use crate::row::ORIGINAL;
 use crate::settings::Settings;
 
 /// An image with settings, for which the IBSI gives reference values.

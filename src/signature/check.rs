@@ -8,7 +8,7 @@ use super::model::{
 };
 use crate::features::family::Aggregation;
 use crate::plan::Plan;
-use crate::row::Region;
+use crate::region::Region;
 
 type Check = Result<(), String>;
 

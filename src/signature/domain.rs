@@ -5,8 +5,8 @@ use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::model::{Model, Policy, Term};
 use super::score::LesionValues;
-use crate::row::{Region, RegionFacts};
-use crate::settings::Discretisation;
+use crate::preprocess::parameters::Discretisation;
+use crate::region::{Region, RegionFacts};
 
 /// A ring with more air or bone than this describes something else than tissue around a tumour.
 const MOSTLY: f64 = 0.5;

@@ -12,10 +12,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::error::{Error, Result};
+use crate::features::column::Column;
 use crate::features::family::{Aggregation, Family};
-use crate::plan::{Plan, hex};
-use crate::row::{Column, Region};
+use crate::plan::Plan;
+use crate::region::Region;
 use crate::settings::{Settings, toml_problem};
 
 /// The schema this version reads and writes.
@@ -697,7 +699,7 @@ impl Term {
         let Some(feature) = &self.feature else { return self.column_name() };
         let known = feature.resolve();
         let name = known.as_ref().map_or(feature.id.as_str(), |c| c.feature.name);
-        let filter = if feature.filter == crate::row::ORIGINAL {
+        let filter = if feature.filter == crate::features::column::ORIGINAL {
             String::new()
         } else {
             format!(", {}", feature.filter)
@@ -759,7 +761,7 @@ impl Model {
     /// SHA-256, in hexadecimal, of the canonical JSON of everything in the file.
     pub fn hash(&self) -> String {
         let value = serde_json::to_value(self).expect("a signature is plain data");
-        hex(&Sha256::digest(crate::plan::sorted(value).to_string()))
+        hex(&Sha256::digest(crate::digest::sorted(value).to_string()))
     }
 
     /// The plan that computes what the signature needs, and nothing else.

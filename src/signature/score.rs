@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::domain::{self, Flag};
 use super::model::{Combat, Covariate, Cutoff, Model, Policy, Term};
 use crate::error::{Error, Result};
-use crate::features::value::{Missing, Value};
 use crate::plan::Plan;
-use crate::row::{FeatureRow, RegionFacts};
+use crate::region::RegionFacts;
+use crate::row::FeatureRow;
+use crate::value::{Missing, Value};
 
 /// What is known of a lesion: from an extraction or from a feature table.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -11,7 +11,7 @@ use super::pipeline::{FittedCovariate, FittedFeature};
 use super::procedure::{Procedure, Signature};
 use super::stability::Stability;
 use crate::error::{Error, Result};
-use crate::row::Column;
+use crate::features::column::Column;
 use crate::signature::model::{
     Bootstrap, Card, Combat, Covariate, Cutoff, CutoffScale, Evaluation, Kind, Level, Model,
     Policy, QuantileTable, Reference, Reliability, SCHEMA, Term, Training, TrainingQuantiles,

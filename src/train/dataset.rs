@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::config::{Config, Outcome, Unit};
 use super::elastic_net::Response;
+use crate::digest::hex;
 use crate::error::{Error, Result};
+use crate::features::column::Column;
 use crate::ingest::feature_table::FeatureTable;
-use crate::plan::{Plan, hex};
-use crate::row::Column;
+use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::signature::model::{Extraction, Foreign, Kind};
 use crate::stats::quantile;
@@ -231,7 +232,7 @@ fn candidates(
     for (row, name) in table.rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))) {
         let at = table.columns.iter().position(|c| c == name);
         if let Some(at) = at
-            && row.values[at] == Err(crate::features::value::Missing::NotFinite)
+            && row.values[at] == Err(crate::value::Missing::NotFinite)
         {
             return Err(Error::bad_data(
                 &table.path,

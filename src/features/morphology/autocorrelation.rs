@@ -11,8 +11,8 @@ use realfft::RealFftPlanner;
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex64;
 
-use crate::features::value::{Missing, Value, ratio};
 use crate::geometry::Vec3;
+use crate::value::{Missing, Value, ratio};
 
 /// Moran's I and Geary's C of intensities within a mask, both cut to the mask's box, shape
 /// (z, y, x).

@@ -12,10 +12,12 @@ use multiversion::multiversion;
 use nalgebra::{Matrix3, SymmetricEigen};
 
 use self::hull::Hull;
-use super::value::{FeatureValues, Missing, Value, finite, ratio};
+use crate::features::FeatureValues;
 use crate::geometry::{Vec3, cross, dot, norm};
-use crate::preprocess::discretise::tight_box;
-use crate::preprocess::roi::{Roi, extent, row, runs};
+use crate::region::Roi;
+use crate::region::rows::tight_box;
+use crate::region::rows::{extent, row, runs};
+use crate::value::{Missing, Value, finite, ratio};
 
 /// All morphological features.
 pub fn compute(roi: &Roi) -> FeatureValues {

@@ -7,7 +7,7 @@ use super::neighbours::{self, Counts};
 use super::{Computed, glcm, level_table};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::TextureParameters;
-use crate::features::value::{Missing, Value};
+use crate::value::{Missing, Value};
 
 /// Features averaged over matrices: over those for which a feature can be computed.
 #[derive(Default)]

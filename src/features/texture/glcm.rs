@@ -1,7 +1,7 @@
 //! Features of the grey level co-occurrence matrix (IBSI manual, 3.6).
 
 use super::entries::Entry;
-use crate::features::value::{Missing, Value, finite};
+use crate::value::{Missing, Value, finite};
 
 /// Features of a symmetric matrix, in the feature table's order.
 ///

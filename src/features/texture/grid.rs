@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use ndarray::{Array3, s};
 
-use crate::preprocess::roi::{Levels, extent};
+use crate::region::Levels;
+use crate::region::rows::extent;
 
 /// Regions whose levels run higher than this are counted by rank.
 const RANKED_ABOVE: usize = 256;

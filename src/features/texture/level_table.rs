@@ -4,7 +4,7 @@
 //! or distance to the border (3.9), voxels by dependence (3.11). The definitions are the same.
 
 use super::entries::Entry;
-use crate::features::value::{Missing, Value, finite, ratio};
+use crate::value::{Missing, Value, finite, ratio};
 
 /// Features of a matrix, in the manual's order: emphasis of small and of large second indices, of
 /// low and of high grey levels, the four combinations, grey level non-uniformity and its normalised

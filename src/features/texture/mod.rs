@@ -39,8 +39,9 @@ use self::aggregation::Directional;
 use self::grid::Grid;
 use super::family::{Aggregation, Family};
 use super::parameters::TextureParameters;
-use super::value::{FeatureValues, Missing, Value};
-use crate::preprocess::roi::Levels;
+use crate::features::FeatureValues;
+use crate::region::Levels;
+use crate::value::{Missing, Value};
 
 /// Features of one texture family with one aggregation, in the order of the feature table.
 ///

@@ -8,7 +8,7 @@ use super::grid::Grid;
 use super::{Computed, level_table};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::TextureParameters;
-use crate::features::value::Value;
+use crate::value::Value;
 
 /// Features with each aggregation.
 pub(super) fn compute(

@@ -10,7 +10,7 @@ use super::aggregation::Mean;
 use super::grid::Grid;
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::TextureParameters;
-use crate::features::value::{Missing, Value, finite, ratio};
+use crate::value::{Missing, Value, finite, ratio};
 
 /// The largest coarseness (IBSI manual, 3.10): that of a region without differences.
 const MAX_COARSENESS: f64 = 1e6;

@@ -13,8 +13,9 @@ use super::entries::Tally;
 use super::grid::Grid;
 use super::{Computed, level_table};
 use crate::features::family::{Aggregation, Family};
-use crate::features::value::Value;
-use crate::preprocess::roi::{Levels, runs};
+use crate::region::Levels;
+use crate::region::rows::runs;
+use crate::value::Value;
 
 /// Features of both families.
 pub(super) fn compute(

@@ -11,8 +11,8 @@ use rand::RngCore;
 use sha2::Sha256;
 
 use super::series::PatientKey;
+use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::plan::hex;
 
 /// The environment variable that names the key's file.
 pub const KEY_FILE: &str = "ABSCOPE_KEY_FILE";

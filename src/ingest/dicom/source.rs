@@ -11,9 +11,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::object::{self, Bytes, Opened};
+use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::bytes;
-use crate::plan::hex;
 
 /// The largest member that is inflated; the largest enhanced CT reach about 1 GiB.
 const MAX_MEMBER: u64 = 2 << 30;

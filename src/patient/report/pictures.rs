@@ -12,8 +12,8 @@ use serde::Serialize;
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::ingest::{Case, Lesion};
 use crate::preprocess::Prepared;
-use crate::preprocess::roi::Roi;
-use crate::row::Region;
+use crate::region::Region;
+use crate::region::Roi;
 use crate::volume::Volume;
 
 /// Soft tissue: level 40 HU, width 400 HU.

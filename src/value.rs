@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 /// A finite value, or the reason for its absence.
 pub type Value = Result<f64, Missing>;
 
-/// Values of one family for one region, each under its feature's id, in the table's order.
-pub type FeatureValues = Vec<(&'static str, Value)>;
-
 /// Why a value cannot be computed. Written out next to the empty cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

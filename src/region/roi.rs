@@ -1,18 +1,14 @@
-//! A region ready for features: intensities, its two masks, and its grey levels.
+//! A region ready for features: intensities and its two masks.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use multiversion::multiversion;
-use ndarray::{Array3, ArrayView1, Axis};
+use ndarray::Array3;
 use rayon::prelude::*;
 
-use crate::features::value::Missing;
+use super::rows::{SLICES, rows_of_slice};
 use crate::geometry::Geometry;
 use crate::mask::count;
-
-/// Slices that one thread looks through, at least: fewer cost more to hand over than to look through.
-pub(crate) const SLICES: usize = 16;
 
 /// A lesion or its ring on the working grid (after resampling, rounding and re-segmentation), cut
 /// to a box around it. All arrays have the shape (z, y, x) of `geometry`, x innermost in memory.
@@ -77,24 +73,6 @@ impl Roi {
     }
 }
 
-/// The rows of a slice that a mask has voxels in, from the first one to the last: intensities and
-/// mask.
-pub(crate) fn rows_of_slice<'a>(
-    intensities: &'a Array3<f32>,
-    mask: &'a Array3<bool>,
-    z: usize,
-) -> impl Iterator<Item = (&'a [f32], &'a [bool])> {
-    let values = intensities.index_axis(Axis(0), z);
-    let masks = mask.index_axis(Axis(0), z);
-    (0..mask.dim().1).filter_map(move |y| {
-        let mask = masks.index_axis_move(Axis(0), y).to_slice().expect("x is the innermost axis");
-        let extent = extent(mask, |&inside| inside)?;
-        let values = values.index_axis_move(Axis(0), y);
-        let values = values.to_slice().expect("x is the innermost axis");
-        Some((&values[extent.clone()], &mask[extent]))
-    })
-}
-
 /// Lowest and highest intensities: as many running extremes as a vector register holds.
 struct Extremes {
     low: [f32; LANES],
@@ -143,63 +121,3 @@ fn include(extremes: &mut Extremes, values: &[f32], mask: &[bool]) {
         }
     }
 }
-
-/// Items of a row that are looked at together: whole blocks of others are passed over without a branch
-/// per item.
-const BLOCK: usize = 16;
-
-/// From the first to the last item of a row that is looked for; `None` where none is.
-pub(crate) fn extent<T>(row: &[T], is_wanted: impl Fn(&T) -> bool) -> Option<Range<usize>> {
-    let first = first(row, &is_wanted)?;
-    let after = BLOCK * row.rchunks_exact(BLOCK).take_while(|b| !any(b, &is_wanted)).count();
-    let last = row[..row.len() - after].iter().rposition(is_wanted)?;
-    Some(first..last + 1)
-}
-
-/// The runs of voxels within a mask of a row, in order.
-pub(crate) fn runs(mask: &[bool]) -> impl Iterator<Item = Range<usize>> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = at + first(&mask[at..], &|&inside| inside)?;
-        let length = first(&mask[start..], &|&inside: &bool| !inside);
-        at = length.map_or(mask.len(), |length| start + length);
-        Some(start..at)
-    })
-}
-
-fn first<T>(row: &[T], is_wanted: &impl Fn(&T) -> bool) -> Option<usize> {
-    let before = BLOCK * row.chunks_exact(BLOCK).take_while(|b| !any(b, is_wanted)).count();
-    Some(before + row[before..].iter().position(is_wanted)?)
-}
-
-fn any<T>(block: &[T], is_wanted: &impl Fn(&T) -> bool) -> bool {
-    block.iter().fold(false, |any, item| any | is_wanted(item))
-}
-
-/// A row along x as a slice.
-pub(crate) fn row<'a, T>(row: &ArrayView1<'a, T>) -> &'a [T] {
-    row.to_slice().expect("x is the innermost axis")
-}
-
-/// The grey levels of a region, for the intensity histogram and all texture matrices.
-///
-/// The arrays hold the smallest box around the morphological mask with a border of `pad` voxels on
-/// every side, so that a neighbour within `pad` of a region's voxel never leaves the array.
-#[derive(Clone, Debug)]
-pub struct Levels {
-    /// Grey level of each voxel, from 1; 0 outside the intensity mask. Shape (z, y, x).
-    pub levels: Array3<u16>,
-    /// The morphological mask on the same box (grey level distance zones are measured to its edge).
-    pub morphological: Array3<bool>,
-    /// N_g: levels run from 1 to this number, whether or not each occurs.
-    pub n_levels: usize,
-    /// Border width in voxels.
-    pub pad: usize,
-    /// Voxel spacing x, y, z in mm.
-    pub spacing: [f64; 3],
-    /// Number of voxels with a level.
-    pub voxel_count: usize,
-}
-
-/// Grey levels, or why the region has none.
-pub type LevelsOrMissing = Result<Levels, Missing>;
