@@ -1,12 +1,15 @@
-//! A row of the feature table: one lesion, all its values.
+//! A row of a table of features: one lesion, what is known of it, and its values.
 
-use crate::features::Column;
+use std::sync::Arc;
+
+use crate::features::Columns;
 use crate::region::RegionFacts;
-use crate::value::Value;
+use crate::value::{Missing, Value};
 
-/// All values of one lesion.
+/// One lesion with its values, from an extraction or from a table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FeatureRow {
+#[non_exhaustive]
+pub struct Row {
     /// The patient's pseudonymous id.
     pub patient: String,
     /// The lesion's id within the patient: its label, ROI number or segment number.
@@ -17,21 +20,76 @@ pub struct FeatureRow {
     pub site: Option<String>,
     /// Tube voltage of the series, kV.
     pub kvp: Option<f64>,
+    /// The batch (scanner, centre, protocol) for harmonisation, where known.
+    pub batch: Option<String>,
     /// Volume of the lesion's voxels as delineated, mL.
-    pub volume_ml: f64,
-    /// Hash of the plan the values were computed with.
-    pub plan_hash: String,
-    /// Version of abscope.
-    pub version: String,
-    /// Facts of each region computed.
+    pub volume_ml: Option<f64>,
+    /// Hash of the plan the values were computed with; absent for another engine's.
+    pub plan_hash: Option<String>,
+    /// Version of abscope that computed the values.
+    pub version: Option<String>,
+    /// Facts of each region, where known.
     pub facts: Vec<RegionFacts>,
-    /// The values, in the plan's order; the same columns for all lesions of a plan.
-    pub values: Vec<(Column, Value)>,
+    columns: Arc<Columns>,
+    values: Vec<Value>,
 }
 
-impl FeatureRow {
-    /// The value in the column of this name.
+impl Row {
+    /// A lesion of which nothing is known but its values.
+    ///
+    /// # Panics
+    /// If there are not as many values as columns.
+    pub fn new(
+        patient: impl Into<String>,
+        lesion: impl Into<String>,
+        columns: Arc<Columns>,
+        values: Vec<Value>,
+    ) -> Self {
+        assert_eq!(columns.len(), values.len(), "a value per column");
+        Self {
+            patient: patient.into(),
+            lesion: lesion.into(),
+            name: None,
+            site: None,
+            kvp: None,
+            batch: None,
+            volume_ml: None,
+            plan_hash: None,
+            version: None,
+            facts: Vec::new(),
+            columns,
+            values,
+        }
+    }
+
+    /// The columns, shared by the rows of a table.
+    pub fn columns(&self) -> &Arc<Columns> {
+        &self.columns
+    }
+
+    /// The values in the order of the columns.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The value in the column of this name; `None` where there is no such column.
     pub fn value(&self, column: &str) -> Option<Value> {
-        self.values.iter().find(|(c, _)| c.name() == column).map(|(_, v)| *v)
+        self.columns.place(column).map(|place| self.values[place])
+    }
+
+    /// The names of the columns without a value, and why.
+    pub fn missing(&self) -> impl Iterator<Item = (&str, Missing)> {
+        let named = self.columns.names().iter().zip(&self.values);
+        named.filter_map(|(name, value)| Some((name.as_str(), value.err()?)))
+    }
+
+    /// The same lesion with other values of the same columns and other facts.
+    ///
+    /// # Panics
+    /// If there are not as many values as columns.
+    #[must_use]
+    pub fn with(&self, facts: Vec<RegionFacts>, values: Vec<Value>) -> Self {
+        assert_eq!(self.columns.len(), values.len(), "a value per column");
+        Self { facts, values, ..self.clone() }
     }
 }

@@ -19,6 +19,9 @@ use crate::preprocess::parameters::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// Schema of the keys; that of this version where not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<u32>,
     /// Resampling of image and mask.
     pub resampling: ResamplingSettings,
     /// Which voxels of the resampled mask take part in intensity features.

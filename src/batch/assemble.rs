@@ -14,7 +14,7 @@ use crate::export::output::OutputFile;
 use crate::export::table::{self, Carried, Format, TableWriter};
 use crate::patient::report::{CohortPatient, CohortSignature, cohort_page};
 use crate::plan::Plan;
-use crate::row::FeatureRow;
+use crate::row::Row;
 
 /// The columns of `cases.csv`: what became of each case.
 const CASES_HEADER: [&str; 7] = ["case", "patient", "image", "mask", "status", "lesions", "key"];
@@ -279,7 +279,7 @@ impl CohortFile {
     }
 }
 
-fn identity(row: &FeatureRow) -> (String, String) {
+fn identity(row: &Row) -> (String, String) {
     (row.patient.clone(), row.lesion.clone())
 }
 

@@ -64,9 +64,11 @@ fn lesions(case: &Case, plan: &Plan) -> Vec<LesionPreview> {
     for lesion in &case.lesions {
         let others: Vec<_> =
             case.lesions.iter().filter(|o| o.id != lesion.id).map(|o| &o.mask).collect();
-        for prepared in preprocess::prepare(&case.volume, &lesion.mask, &others, plan) {
+        for prepared in
+            preprocess::prepare(&case.volume, &lesion.mask, &others, &plan.preparation())
+        {
             let levels = match &prepared.roi {
-                Some(roi) => discretise::levels(roi, &plan.discretisation, 0)
+                Some(roi) => discretise::levels(roi, &plan.processing().discretisation, 0)
                     .map(|levels| levels.n_levels)
                     .map_err(|reason| reason.explanation().to_owned()),
                 None => Err("the region has no voxel on the working grid".to_owned()),

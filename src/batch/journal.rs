@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,12 +22,12 @@ use super::manifest::CaseRequest;
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::export::output::OutputFile;
-use crate::features::column::Column;
+use crate::features::{Column, ColumnKey, Columns};
 use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::sites::SiteTable;
 use crate::patient::report::CohortPatient;
 use crate::region::RegionFacts;
-use crate::row::FeatureRow;
+use crate::row::Row;
 use crate::value::{Missing, Value};
 
 /// The rows of one case, as kept on disk.
@@ -75,13 +75,8 @@ enum StoredValue {
 
 impl Record {
     /// The record of a case, without scores and report.
-    pub fn new(
-        patient: &str,
-        carried: &[String],
-        warnings: &[String],
-        rows: &[FeatureRow],
-    ) -> Self {
-        let columns = rows.first().map(|row| row.values.iter().map(|(c, _)| c.name()).collect());
+    pub fn new(patient: &str, carried: &[String], warnings: &[String], rows: &[Row]) -> Self {
+        let columns = rows.first().map(|row| row.columns().names().to_vec());
         let stored = |value: &Value| match *value {
             Ok(number) if number.is_finite() => StoredValue::Number(number),
             // JSON has no other numbers.
@@ -104,35 +99,36 @@ impl Record {
                     name: row.name.clone(),
                     site: row.site.clone(),
                     kvp: row.kvp,
-                    volume_ml: row.volume_ml,
-                    plan_hash: row.plan_hash.clone(),
-                    version: row.version.clone(),
+                    volume_ml: row.volume_ml.unwrap_or_default(),
+                    plan_hash: row.plan_hash.clone().unwrap_or_default(),
+                    version: row.version.clone().unwrap_or_default(),
                     facts: row.facts.clone(),
-                    values: row.values.iter().map(|(_, value)| stored(value)).collect(),
+                    values: row.values().iter().map(stored).collect(),
                 })
                 .collect(),
         }
     }
 
     /// The rows; `None` where a column is not known to this version of abscope.
-    pub fn rows(&self) -> Option<Vec<FeatureRow>> {
-        let columns: Vec<Column> =
-            self.columns.iter().map(|name| Column::parse(name)).collect::<Option<_>>()?;
+    pub fn rows(&self) -> Option<Vec<Row>> {
+        let known: Option<Vec<ColumnKey>> =
+            self.columns.iter().map(|name| Column::parse(name).map(ColumnKey::from)).collect();
+        let columns = Arc::new(Columns::new(known?));
         let value = |stored: &StoredValue| match *stored {
             StoredValue::Number(number) => Ok(number),
             StoredValue::Missing(reason) => Err(reason),
         };
-        let row = |row: &StoredRow| FeatureRow {
-            patient: self.patient.clone(),
-            lesion: row.lesion.clone(),
-            name: row.name.clone(),
-            site: row.site.clone(),
-            kvp: row.kvp,
-            volume_ml: row.volume_ml,
-            plan_hash: row.plan_hash.clone(),
-            version: row.version.clone(),
-            facts: row.facts.clone(),
-            values: columns.iter().cloned().zip(row.values.iter().map(value)).collect(),
+        let row = |stored: &StoredRow| {
+            let values = stored.values.iter().map(value).collect();
+            let mut row = Row::new(&self.patient, &stored.lesion, Arc::clone(&columns), values);
+            row.name.clone_from(&stored.name);
+            row.site.clone_from(&stored.site);
+            row.kvp = stored.kvp;
+            row.volume_ml = Some(stored.volume_ml);
+            row.plan_hash = Some(stored.plan_hash.clone());
+            row.version = Some(stored.version.clone());
+            row.facts.clone_from(&stored.facts);
+            row
         };
         Some(self.rows.iter().map(row).collect())
     }
@@ -330,33 +326,29 @@ mod tests {
     use super::*;
     use crate::region::Region;
 
-    fn rows() -> Vec<FeatureRow> {
-        let column = |name| Column::parse(name).expect("a column");
-        vec![FeatureRow {
-            patient: "P".into(),
-            lesion: "1".into(),
-            name: None,
-            site: Some("liver".into()),
-            kvp: None,
-            volume_ml: 0.1 + 0.2,
-            plan_hash: "h".into(),
-            version: "v".into(),
-            facts: vec![RegionFacts {
-                region: Region::Ring,
-                voxels: 1,
-                voxels_kept: 0,
-                levels: None,
-                intensity_range: Some([-1e-9, 1.0]),
-                air_fraction: 1.0 / 3.0,
-                bone_fraction: 0.0,
-                touches_border: false,
-            }],
-            values: vec![
-                (column("tumour_original_stat_mean"), Ok(1.0)),
-                (column("ring_original_stat_var"), Err(Missing::EmptyRegion)),
-                (column("ring_original_stat_max"), Ok(-2.2e-308)),
-            ],
-        }]
+    fn rows() -> Vec<Row> {
+        let columns = Arc::new(Columns::parse([
+            "tumour_original_stat_mean",
+            "ring_original_stat_var",
+            "ring_original_stat_max",
+        ]));
+        let values = vec![Ok(1.0), Err(Missing::EmptyRegion), Ok(-2.2e-308)];
+        let mut row = Row::new("P", "1", columns, values);
+        row.site = Some("liver".into());
+        row.volume_ml = Some(0.1 + 0.2);
+        row.plan_hash = Some("h".into());
+        row.version = Some("v".into());
+        row.facts = vec![RegionFacts {
+            region: Region::Ring,
+            voxels: 1,
+            voxels_kept: 0,
+            levels: None,
+            intensity_range: Some([-1e-9, 1.0]),
+            air_fraction: 1.0 / 3.0,
+            bone_fraction: 0.0,
+            touches_border: false,
+        }];
+        vec![row]
     }
 
     #[test]

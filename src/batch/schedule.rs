@@ -121,15 +121,15 @@ fn stored_bytes(path: &Path) -> u64 {
 
 /// What a loaded case takes, with the work to come, bytes.
 pub fn measured(case: &Case, plan: &Plan) -> u64 {
-    let spacing = plan.resampling.spacing_mm.resolve(case.volume.geometry().spacing);
+    let spacing = plan.processing().resampling.spacing_mm.resolve(case.volume.geometry().spacing);
     let mut boxes: Vec<f64> = case
         .lesions
         .iter()
         .map(|lesion| {
             let native = lesion.mask.grid().spacing;
             let size = lesion.mask.bounds().size();
-            let margin = plan.regions.ring.map_or(0.0, |ring| ring.outer_mm)
-                + crate::preprocess::LOCAL_RADIUS_MM;
+            let margin = plan.processing().ring.map_or(0.0, |ring| ring.outer_mm)
+                + crate::features::RADIUS_MM;
             (0..3).map(|a| (size[a] as f64 * native[a] + 2.0 * margin) / spacing[a]).product()
         })
         .collect();

@@ -10,7 +10,7 @@ use crate::ingest::Case;
 use crate::patient::perturbations::measurement_errors;
 use crate::patient::report::{self, CohortPatient, Report};
 use crate::patient::{AssessOptions, Assessment, MeasurementError, assess};
-use crate::row::FeatureRow;
+use crate::row::Row;
 use crate::signature::score::{LesionValues, Scorer};
 
 /// Seed of the random numbers behind intervals and probabilities; that of `abscope report`.
@@ -22,7 +22,7 @@ pub(super) fn add(
     record: &mut Record,
     request: &CaseRequest,
     case: &Case,
-    rows: &[FeatureRow],
+    rows: &[Row],
     scorer: &Scorer<'_>,
     options: &Options,
 ) -> Option<ReportFiles> {
@@ -54,7 +54,7 @@ pub(super) fn add(
 
 fn assessment(
     case: &Case,
-    rows: &[FeatureRow],
+    rows: &[Row],
     scorer: &Scorer<'_>,
     options: &Options,
 ) -> Result<Assessment> {
@@ -80,14 +80,14 @@ fn score_rows(scorer: &Scorer<'_>, assessment: &Assessment) -> Result<Vec<Vec<St
 }
 
 /// The row of a lesion that could not be scored because its case could not.
-fn unscored(row: &FeatureRow, scorer: &Scorer<'_>, problem: &str) -> Vec<String> {
+fn unscored(row: &Row, scorer: &Scorer<'_>, problem: &str) -> Vec<String> {
     let model = scorer.model();
     let cell = |name: &&str| match *name {
         "patient" => row.patient.clone(),
         "lesion" => row.lesion.clone(),
         "name" => row.name.clone().unwrap_or_default(),
         "site" => row.site.clone().unwrap_or_default(),
-        "volume_ml" => row.volume_ml.to_string(),
+        "volume_ml" => row.volume_ml.map(|v| v.to_string()).unwrap_or_default(),
         "unscored_because" => problem.to_owned(),
         "model" => format!("{} {}", model.id, model.version),
         "model_hash" => model.hash(),

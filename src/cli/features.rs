@@ -40,7 +40,7 @@ enum Action {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::List { family, json } => {
-            let wanted = |f: &&Feature| family.is_none_or(|family| f.family == family);
+            let wanted = |f: &&Feature| family.is_none_or(|family| f.family() == family);
             let features: Vec<_> = FEATURES.iter().filter(wanted).collect();
             if json { print_json(&features)? } else { list(&features) }
         }
@@ -72,8 +72,8 @@ fn family(name: &str) -> Result<Family, String> {
 fn list(features: &[&Feature]) {
     let mut last = None;
     for f in features {
-        if last.replace(f.family) != Some(f.family) {
-            println!("\n{} ({})", documentation::heading(f.family), f.family.name());
+        if last.replace(f.family()) != Some(f.family()) {
+            println!("\n{} ({})", documentation::heading(f.family()), f.family().name());
         }
         println!("  {:<26} {}  {:<7} {}", f.id, f.ibsi, f.unit.symbol(), f.name);
     }
@@ -81,12 +81,16 @@ fn list(features: &[&Feature]) {
 }
 
 fn explanation(f: &Feature) -> String {
-    let columns: Vec<_> =
-        f.family.aggregations().iter().map(|&a| format!("tumour_original_{}", f.tag(a))).collect();
+    let columns: Vec<_> = f
+        .family()
+        .aggregations()
+        .iter()
+        .map(|&a| format!("tumour_original_{}", f.tag(a)))
+        .collect();
     let unit = if f.unit.symbol().is_empty() { "none" } else { f.unit.symbol() };
     let lines = [
         ("IBSI code", f.ibsi.to_owned()),
-        ("family", format!("{} ({})", documentation::heading(f.family), f.family.name())),
+        ("family", format!("{} ({})", documentation::heading(f.family()), f.family().name())),
         ("unit", unit.to_owned()),
         ("range", f.range.to_owned()),
         ("flat region", f.flat.to_string()),
@@ -110,8 +114,8 @@ fn print_json(features: &[&Feature]) -> anyhow::Result<()> {
                 "id": f.id,
                 "name": f.name,
                 "ibsi": f.ibsi,
-                "family": f.family,
-                "aggregations": f.family.aggregations(),
+                "family": f.family(),
+                "aggregations": f.family().aggregations(),
                 "definition": f.definition,
                 "unit": f.unit.ucum(),
                 "range": f.range,

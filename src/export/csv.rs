@@ -11,7 +11,7 @@ use super::output::OutputFile;
 use super::table::{self, Carried, TableWriter};
 use crate::error::{Error, Result};
 use crate::region::RegionFacts;
-use crate::row::FeatureRow;
+use crate::row::Row;
 
 /// The columns before facts and values.
 pub const IDENTITY: [&str; 9] =
@@ -30,17 +30,17 @@ pub const FACTS: [&str; 8] = [
 ];
 
 /// Names of all columns of a table with such rows.
-pub fn header(row: &FeatureRow) -> Vec<String> {
+pub fn header(row: &Row) -> Vec<String> {
     let mut names: Vec<String> = IDENTITY.map(str::to_owned).into();
     for facts in &row.facts {
         names.extend(FACTS.iter().map(|fact| format!("{}_fact_{fact}", facts.region.name())));
     }
-    names.extend(row.values.iter().map(|(column, _)| column.name()));
+    names.extend_from_slice(row.columns().names());
     names
 }
 
 /// The cells of a row, in the order of [`header`].
-pub fn cells(row: &FeatureRow) -> Vec<String> {
+pub fn cells(row: &Row) -> Vec<String> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let mut cells = vec![
         row.patient.clone(),
@@ -48,26 +48,24 @@ pub fn cells(row: &FeatureRow) -> Vec<String> {
         text(&row.name),
         text(&row.site),
         row.kvp.map(|v| v.to_string()).unwrap_or_default(),
-        row.volume_ml.to_string(),
-        row.version.clone(),
-        row.plan_hash.clone(),
+        row.volume_ml.map(|v| v.to_string()).unwrap_or_default(),
+        text(&row.version),
+        text(&row.plan_hash),
         missing(row),
     ];
     for facts in &row.facts {
         cells.extend(fact_cells(facts));
     }
-    cells.extend(row.values.iter().map(|(_, v)| v.map(|v| v.to_string()).unwrap_or_default()));
+    cells.extend(row.values().iter().map(|v| v.map(|v| v.to_string()).unwrap_or_default()));
     cells
 }
 
-fn missing(row: &FeatureRow) -> String {
+fn missing(row: &Row) -> String {
     let reasons: Vec<String> = row
-        .values
-        .iter()
-        .filter_map(|(column, value)| {
-            let reason = value.err()?;
+        .missing()
+        .filter_map(|(column, reason)| {
             let code = serde_json::to_value(reason).ok()?;
-            Some(format!("{}={}", column.name(), code.as_str()?))
+            Some(format!("{column}={}", code.as_str()?))
         })
         .collect();
     reasons.join(";")
@@ -91,7 +89,7 @@ fn fact_cells(facts: &RegionFacts) -> [String; 8] {
 ///
 /// # Errors
 /// The writer's.
-pub fn write(rows: &[FeatureRow], writer: impl Write) -> Result<(), csv::Error> {
+pub fn write(rows: &[Row], writer: impl Write) -> Result<(), csv::Error> {
     let mut csv = csv::Writer::from_writer(writer);
     if let Some(first) = rows.first() {
         csv.write_record(header(first))?;
@@ -145,7 +143,7 @@ impl Table {
 }
 
 impl TableWriter for Table {
-    fn write(&mut self, row: &FeatureRow, carried: &[String]) -> Result<()> {
+    fn write(&mut self, row: &Row, carried: &[String]) -> Result<()> {
         let header = header(row);
         match &self.header {
             None => self.start(header)?,

@@ -17,7 +17,7 @@ pub fn write_csv(case: &Case, plan: &Plan, out: impl Write) -> csv::Result<()> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record(["patient", "lesion", "check", "value", "missing"])?;
     for lesion in &case.lesions {
-        for Check { tag, value } in checks(&case.volume, &lesion.mask, plan) {
+        for Check { tag, value } in checks(&case.volume, &lesion.mask, &plan.preparation()) {
             let (number, reason) = match value {
                 Ok(number) => (number.to_string(), String::new()),
                 Err(reason) => (String::new(), reason.to_string()),
@@ -36,7 +36,7 @@ pub fn document(case: &Case, plan: &Plan) -> Value {
         .iter()
         .map(|lesion| {
             let (mut values, mut missing) = (Map::new(), Map::new());
-            for Check { tag, value } in checks(&case.volume, &lesion.mask, plan) {
+            for Check { tag, value } in checks(&case.volume, &lesion.mask, &plan.preparation()) {
                 if let Err(reason) = value {
                     missing.insert(tag.clone(), json!(reason));
                 }

@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use crate::ingest::Case;
 use crate::plan::Plan;
-use crate::row::FeatureRow;
+use crate::row::Row;
 
 /// A case's rows as one JSON document: version, plan and its hash, inputs, warnings, rows.
 ///
 /// A missing value is `null` under `values` and its reason stands under `missing`.
-pub fn document(case: &Case, plan: &Plan, rows: &[FeatureRow]) -> Value {
+pub fn document(case: &Case, plan: &Plan, rows: &[Row]) -> Value {
     json!({
         "schema": "abscope.features/1",
         "version": env!("CARGO_PKG_VERSION"),
@@ -22,13 +22,13 @@ pub fn document(case: &Case, plan: &Plan, rows: &[FeatureRow]) -> Value {
 }
 
 /// One row as JSON.
-pub fn row(row: &FeatureRow) -> Value {
+pub fn row(row: &Row) -> Value {
     let mut values = Map::new();
     let mut missing = Map::new();
-    for (column, value) in &row.values {
-        values.insert(column.name(), value.map_or(Value::Null, Value::from));
+    for (column, value) in row.columns().names().iter().zip(row.values()) {
+        values.insert(column.clone(), value.map_or(Value::Null, Value::from));
         if let Err(reason) = value {
-            missing.insert(column.name(), json!(reason));
+            missing.insert(column.clone(), json!(reason));
         }
     }
     json!({

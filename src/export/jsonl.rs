@@ -11,7 +11,7 @@ use super::json;
 use super::output::OutputFile;
 use super::table::{Carried, TableWriter};
 use crate::error::{Error, Result};
-use crate::row::FeatureRow;
+use crate::row::Row;
 
 /// A table under construction.
 pub(super) struct Table {
@@ -27,7 +27,7 @@ impl Table {
 }
 
 impl TableWriter for Table {
-    fn write(&mut self, row: &FeatureRow, carried: &[String]) -> Result<()> {
+    fn write(&mut self, row: &Row, carried: &[String]) -> Result<()> {
         let mut object = json::row(row);
         if let Value::Object(fields) = &mut object
             && !self.carried.is_empty()

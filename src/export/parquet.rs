@@ -24,7 +24,7 @@ use super::table::{self, Carried, TableWriter};
 use super::unit;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::row::FeatureRow;
+use crate::row::Row;
 
 /// Rows held before they are written: with 500 columns, about a megabyte.
 const ROWS_PER_GROUP: usize = 256;
@@ -86,7 +86,7 @@ impl Table {
         Ok(())
     }
 
-    fn fields(&self, row: Option<&FeatureRow>) -> Vec<Field> {
+    fn fields(&self, row: Option<&Row>) -> Vec<Field> {
         let identity = IDENTITY.iter().map(|&name| match name {
             "kvp" => with_unit(name, "kV"),
             "volume_ml" => with_unit(name, "mL"),
@@ -102,7 +102,7 @@ impl Table {
             let region = facts.region.name();
             fields.extend(FACTS.iter().map(|fact| fact_field(region, fact)));
         }
-        fields.extend(row.values.iter().map(|(column, _)| {
+        fields.extend(row.columns().own().map(|column| {
             let about = json!({
                 "name": column.feature.name,
                 "ibsi": column.feature.ibsi,
@@ -138,7 +138,7 @@ fn fact_field(region: &str, fact: &str) -> Field {
 }
 
 impl TableWriter for Table {
-    fn write(&mut self, row: &FeatureRow, carried: &[String]) -> Result<()> {
+    fn write(&mut self, row: &Row, carried: &[String]) -> Result<()> {
         let header = csv::header(row);
         match std::mem::replace(&mut self.state, State::Failed) {
             State::Empty(file) => {

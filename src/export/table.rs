@@ -8,7 +8,7 @@ use super::output::OutputFile;
 use super::{csv, jsonl};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::row::FeatureRow;
+use crate::row::Row;
 
 /// The format of a feature table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub trait TableWriter {
     ///
     /// # Errors
     /// The disk is full; or the row's columns are not those of the first row.
-    fn write(&mut self, row: &FeatureRow, carried: &[String]) -> Result<()>;
+    fn write(&mut self, row: &Row, carried: &[String]) -> Result<()>;
 
     /// Ends the table and gives its file its name.
     ///
@@ -92,7 +92,7 @@ pub fn create(
 }
 
 /// The refusal of a row whose columns are not the table's.
-pub(super) fn other_columns(row: &FeatureRow) -> Error {
+pub(super) fn other_columns(row: &Row) -> Error {
     Error::bad_request(format!(
         "patient {}, lesion {}: has other columns than the rows before it; one table holds the \
          rows of one plan and one version of abscope",

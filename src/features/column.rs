@@ -1,6 +1,7 @@
 //! What a value is: region, image, feature and aggregation, and the column's name made of them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::LazyLock;
 
 use super::family::Aggregation;
@@ -27,12 +28,7 @@ impl Column {
     /// The column's name, `{region}_{filter}_{tag}`, such as `tumour_original_cm_joint_max_3D_comb`.
     pub fn name(&self) -> String {
         let Self { region, filter, feature, aggregation } = self;
-        let mut name = format!("{}_{filter}_{}", region.name(), feature.id);
-        if !aggregation.suffix().is_empty() {
-            name.push('_');
-            name.push_str(aggregation.suffix());
-        }
-        name
+        format!("{}_{filter}_{}", region.name(), feature.tag(*aggregation))
     }
 
     /// The column of this name, where its region, feature and aggregation are abscope's.
@@ -54,12 +50,109 @@ impl Column {
 
 /// Every feature's id with every aggregation of its family.
 fn tags() -> BTreeMap<String, (&'static Feature, Aggregation)> {
-    let tag = |id: &str, a: Aggregation| match a.suffix() {
-        "" => id.to_owned(),
-        suffix => format!("{id}_{suffix}"),
-    };
     FEATURES
         .iter()
-        .flat_map(|f| f.family.aggregations().iter().map(move |&a| (tag(f.id, a), (f, a))))
+        .flat_map(|f| f.family().aggregations().iter().map(move |&a| (f.tag(a), (f, a))))
         .collect()
+}
+
+/// A column with values: abscope's own, or one of another engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColumnKey {
+    /// A feature of abscope.
+    Own(Column),
+    /// A name that abscope does not know.
+    Foreign(String),
+}
+
+impl ColumnKey {
+    /// The column of a name.
+    pub fn parse(name: &str) -> Self {
+        Column::parse(name).map_or_else(|| Self::Foreign(name.to_owned()), Self::Own)
+    }
+
+    /// The column, where it is abscope's own.
+    pub fn own(&self) -> Option<&Column> {
+        match self {
+            Self::Own(column) => Some(column),
+            Self::Foreign(_) => None,
+        }
+    }
+}
+
+impl From<Column> for ColumnKey {
+    fn from(column: Column) -> Self {
+        Self::Own(column)
+    }
+}
+
+impl fmt::Display for ColumnKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(column) => f.write_str(&column.name()),
+            Self::Foreign(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The columns of a table, in its order, each once; rows of one table share them.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    keys: Vec<ColumnKey>,
+    names: Vec<String>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Columns {
+    /// Columns in this order; of two with one name the first is found.
+    pub fn new(keys: impl IntoIterator<Item = ColumnKey>) -> Self {
+        let keys: Vec<ColumnKey> = keys.into_iter().collect();
+        let names: Vec<String> = keys.iter().map(ColumnKey::to_string).collect();
+        let mut places = BTreeMap::new();
+        for (place, name) in names.iter().enumerate() {
+            places.entry(name.clone()).or_insert(place);
+        }
+        Self { keys, names, places }
+    }
+
+    /// The columns of these names.
+    pub fn parse<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        Self::new(names.into_iter().map(ColumnKey::parse))
+    }
+
+    /// The columns.
+    pub fn keys(&self) -> &[ColumnKey] {
+        &self.keys
+    }
+
+    /// Their names.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Those that are abscope's own.
+    pub fn own(&self) -> impl Iterator<Item = &Column> + Clone {
+        self.keys.iter().filter_map(ColumnKey::own)
+    }
+
+    /// Number of columns.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The place of the column of this name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+}
+
+impl PartialEq for Columns {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys
+    }
 }

@@ -1,7 +1,6 @@
 //! The distribution of a region's intensities or grey levels, and what both families of first-order
 //! features read from it.
 
-use crate::features::FeatureValues;
 use crate::region::Roi;
 use crate::region::rows::rows_of_slice;
 use crate::value::{Missing, Value, finite, ratio};
@@ -11,14 +10,14 @@ use crate::value::{Missing, Value, finite, ratio};
 /// Features are computed from this, not from the voxels: a CT region of two million voxels holds
 /// some hundred distinct HU.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Distribution {
+pub(super) struct Distribution {
     pairs: Vec<(f64, u64)>,
     n: u64,
 }
 
 impl Distribution {
     /// The distribution of a region's intensities; `None` for no voxel.
-    pub fn of_intensities(roi: &Roi) -> Option<Self> {
+    pub(super) fn of_intensities(roi: &Roi) -> Option<Self> {
         let range = roi.range_within(&roi.intensity)?;
         let pairs = whole_numbers(roi, range).unwrap_or_else(|| {
             let mut sorted = roi.values();
@@ -30,7 +29,7 @@ impl Distribution {
     }
 
     /// The distribution of grey levels from the number of voxels of each level, from level 1.
-    pub fn of_counts(counts: &[u64]) -> Option<Self> {
+    pub(super) fn of_counts(counts: &[u64]) -> Option<Self> {
         let levels = counts.iter().zip(1u32..).filter(|(count, _)| **count > 0);
         Self::of_pairs(levels.map(|(&count, level)| (f64::from(level), count)).collect())
     }
@@ -41,33 +40,33 @@ impl Distribution {
     }
 
     /// The distinct values, ascending, with how often each occurs.
-    pub fn pairs(&self) -> &[(f64, u64)] {
+    pub(super) fn pairs(&self) -> &[(f64, u64)] {
         &self.pairs
     }
 
     /// Number of voxels.
-    pub fn len(&self) -> f64 {
+    pub(super) fn len(&self) -> f64 {
         self.n as f64
     }
 
     /// Lowest value.
-    pub fn min(&self) -> f64 {
+    pub(super) fn min(&self) -> f64 {
         self.pairs[0].0
     }
 
     /// Highest value.
-    pub fn max(&self) -> f64 {
+    pub(super) fn max(&self) -> f64 {
         self.pairs[self.pairs.len() - 1].0
     }
 
     /// Mean of a function of the values.
-    pub fn mean_of(&self, f: impl Fn(f64) -> f64) -> f64 {
+    pub(super) fn mean_of(&self, f: impl Fn(f64) -> f64) -> f64 {
         self.pairs.iter().map(|&(x, count)| f(x) * count as f64).sum::<f64>() / self.len()
     }
 
     /// Quantile by linear interpolation of order statistics (type 7 of Hyndman and Fan,
     /// doi:10.2307/2684934), which reproduces every IBSI reference value.
-    pub fn quantile(&self, p: f64) -> f64 {
+    pub(super) fn quantile(&self, p: f64) -> f64 {
         let at = p * (self.n - 1) as f64;
         let below = self.order_statistic(at.floor() as u64);
         let above = self.order_statistic(at.ceil() as u64);
@@ -89,7 +88,7 @@ impl Distribution {
     /// `prefix`'s ids: mean, variance, skewness, excess kurtosis, median, minimum, percentiles,
     /// maximum, interquartile range, range, absolute deviations, coefficients of variation and of
     /// quartile dispersion.
-    pub fn summary(&self) -> Summary {
+    pub(super) fn summary(&self) -> Summary {
         let mean = self.mean_of(|x| x);
         let central = |power: i32| self.mean_of(|x| (x - mean).powi(power));
         let variance = central(2);
@@ -128,33 +127,33 @@ impl Distribution {
 
 /// Features of a distribution, under the names of the standard.
 #[derive(Clone, Copy, Debug)]
-pub struct Summary {
+pub(super) struct Summary {
     /// Mean.
-    pub mean: f64,
+    pub(super) mean: f64,
     /// Variance, divided by the number of voxels.
-    pub variance: f64,
+    pub(super) variance: f64,
     /// Skewness; missing where all values are equal.
-    pub skewness: Value,
+    pub(super) skewness: Value,
     /// Excess kurtosis; missing where all values are equal.
-    pub kurtosis: Value,
+    pub(super) kurtosis: Value,
     /// Median.
-    pub median: f64,
+    pub(super) median: f64,
     /// 10th percentile.
-    pub p10: f64,
+    pub(super) p10: f64,
     /// 90th percentile.
-    pub p90: f64,
+    pub(super) p90: f64,
     /// 75th less 25th percentile.
-    pub interquartile_range: f64,
+    pub(super) interquartile_range: f64,
     /// Mean distance from the mean.
-    pub mean_absolute_deviation: f64,
+    pub(super) mean_absolute_deviation: f64,
     /// The same within the 10th to 90th percentile.
-    pub robust_mean_absolute_deviation: f64,
+    pub(super) robust_mean_absolute_deviation: f64,
     /// Mean distance from the median.
-    pub median_absolute_deviation: f64,
+    pub(super) median_absolute_deviation: f64,
     /// Standard deviation over mean; missing where the mean is 0.
-    pub coefficient_of_variation: Value,
+    pub(super) coefficient_of_variation: Value,
     /// (P75 - P25) / (P75 + P25); missing where the denominator is 0.
-    pub quartile_coefficient_of_dispersion: Value,
+    pub(super) quartile_coefficient_of_dispersion: Value,
 }
 
 /// The pairs of whole numbers within the 16-bit range, by counting; `None` for other values.
@@ -181,9 +180,4 @@ fn whole_numbers(roi: &Roi, [low, high]: [f32; 2]) -> Option<Vec<(f64, u64)>> {
     }
     let occurring = counts.into_iter().skip(1).zip(base..).filter(|(count, _)| *count > 0);
     Some(occurring.map(|(count, value)| (f64::from(value), count)).collect())
-}
-
-/// Values under their ids, in order.
-pub(super) fn named<const N: usize>(ids: [&'static str; N], values: [Value; N]) -> FeatureValues {
-    ids.into_iter().zip(values).collect()
 }

@@ -66,7 +66,7 @@ pub fn page() -> String {
 }
 
 fn of(family: Family) -> impl Iterator<Item = &'static Feature> {
-    FEATURES.iter().filter(move |f| f.family == family)
+    FEATURES.iter().filter(move |f| f.family() == family)
 }
 
 /// The family's name as a heading.

@@ -77,6 +77,12 @@ impl Family {
         }
     }
 
+    /// Whether the family's features are of matrices, which are counted by slice and direction and
+    /// aggregated.
+    pub fn has_matrices(self) -> bool {
+        self >= Self::Glcm
+    }
+
     /// Whether the family describes the region's shape, whatever the filter.
     pub fn is_shape(self) -> bool {
         self == Self::Morphology

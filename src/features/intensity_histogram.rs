@@ -1,36 +1,9 @@
 //! Intensity histogram features (IBSI ZVCW), from the grey levels of a region.
 
-use super::distribution::{Distribution, named};
-use crate::features::FeatureValues;
+use super::distribution::{Distribution, Summary};
 use crate::region::Levels;
 use crate::region::rows::{extent, row};
 use crate::value::{Missing, Value, finite};
-
-const IDS: [&str; 23] = [
-    "ih_mean",
-    "ih_var",
-    "ih_skew",
-    "ih_kurt",
-    "ih_median",
-    "ih_min",
-    "ih_p10",
-    "ih_p90",
-    "ih_max",
-    "ih_mode",
-    "ih_iqr",
-    "ih_range",
-    "ih_mad",
-    "ih_rmad",
-    "ih_medad",
-    "ih_cov",
-    "ih_qcod",
-    "ih_entropy",
-    "ih_uniformity",
-    "ih_max_grad",
-    "ih_max_grad_g",
-    "ih_min_grad",
-    "ih_min_grad_g",
-];
 
 /// Voxels of each level, from level 1.
 fn counts(levels: &Levels) -> Vec<u64> {
@@ -52,83 +25,91 @@ fn counts(levels: &Levels) -> Vec<u64> {
     counts[1..].iter().map(|[a, b]| a + b).collect()
 }
 
-/// The 23 features of the histogram of grey levels 1 to N_g.
+/// The histogram of grey levels 1 to N_g of a region.
 ///
 /// A region with one level has no skewness, kurtosis or gradient: they are missing.
-pub fn compute(levels: &Levels) -> FeatureValues {
-    let counts = &counts(levels);
-    let Some(d) = Distribution::of_counts(counts) else {
-        return IDS.map(|id| (id, Err(Missing::EmptyRegion))).into();
-    };
-    let s = d.summary();
-    let n = d.len();
-    let shares = || counts.iter().filter(|c| **c > 0).map(|&c| c as f64 / n);
-    let [max_gradient, max_at, min_gradient, min_at] = gradients(counts);
-    named(
-        IDS,
-        [
-            finite(s.mean),
-            finite(s.variance),
-            s.skewness,
-            s.kurtosis,
-            finite(s.median),
-            finite(d.min()),
-            finite(s.p10),
-            finite(s.p90),
-            finite(d.max()),
-            finite(mode(counts, s.mean)),
-            finite(s.interquartile_range),
-            finite(d.max() - d.min()),
-            finite(s.mean_absolute_deviation),
-            finite(s.robust_mean_absolute_deviation),
-            finite(s.median_absolute_deviation),
-            s.coefficient_of_variation,
-            s.quartile_coefficient_of_dispersion,
-            finite(-shares().map(|p| p * p.log2()).sum::<f64>() + 0.0),
-            finite(shares().map(|p| p * p).sum()),
-            max_gradient,
-            max_at,
-            min_gradient,
-            min_at,
-        ],
-    )
+pub(crate) struct Histogram {
+    /// Voxels of each level, from level 1.
+    counts: Vec<u64>,
+    pub(super) distribution: Distribution,
+    pub(super) summary: Summary,
 }
 
-/// The level with most voxels; of several, the one nearest to the mean, the lower of two as near.
-fn mode(counts: &[u64], mean: f64) -> f64 {
-    let most = counts.iter().max().copied().unwrap_or(0);
-    let distance = |level: f64| (level - mean).abs();
-    counts
-        .iter()
-        .zip(1u32..)
-        .filter(|(count, _)| **count == most)
-        .map(|(_, level)| f64::from(level))
-        .reduce(|best, level| if distance(level) < distance(best) { level } else { best })
-        .unwrap_or(f64::NAN)
+impl Histogram {
+    /// # Errors
+    /// The region has no voxel.
+    pub(super) fn of(levels: &Levels) -> Result<Self, Missing> {
+        let counts = counts(levels);
+        let distribution = Distribution::of_counts(&counts).ok_or(Missing::EmptyRegion)?;
+        Ok(Self { summary: distribution.summary(), distribution, counts })
+    }
+
+    /// The level with most voxels; of several, the one nearest to the mean, the lower of two as near.
+    pub(super) fn mode(&self) -> Value {
+        let most = self.counts.iter().max().copied().unwrap_or(0);
+        let distance = |level: f64| (level - self.summary.mean).abs();
+        let mode = self
+            .counts
+            .iter()
+            .zip(1u32..)
+            .filter(|(count, _)| **count == most)
+            .map(|(_, level)| f64::from(level))
+            .reduce(|best, level| if distance(level) < distance(best) { level } else { best });
+        mode.ok_or(Missing::EmptyRegion)
+    }
+
+    pub(super) fn entropy(&self) -> Value {
+        finite(-self.shares().map(|p| p * p.log2()).sum::<f64>() + 0.0)
+    }
+
+    pub(super) fn uniformity(&self) -> Value {
+        finite(self.shares().map(|p| p * p).sum())
+    }
+
+    /// Shares of the levels that occur.
+    fn shares(&self) -> impl Iterator<Item = f64> {
+        let n = self.distribution.len();
+        self.counts.iter().filter(|c| **c > 0).map(move |&c| c as f64 / n)
+    }
+
+    /// Highest and lowest gradient of the histogram: central differences, one-sided at both ends.
+    ///
+    /// # Errors
+    /// The histogram has one level.
+    pub(super) fn gradients(&self) -> Result<Gradients, Missing> {
+        let n = self.counts.len();
+        if n < 2 {
+            return Err(Missing::FlatRegion);
+        }
+        let count = |i: usize| self.counts[i] as f64;
+        let gradient = |i: usize| match i {
+            0 => count(1) - count(0),
+            i if i == n - 1 => count(i) - count(i - 1),
+            i => (count(i + 1) - count(i - 1)) / 2.0,
+        };
+        let (mut highest, mut lowest) = (0, 0);
+        for i in 1..n {
+            if gradient(i) > gradient(highest) {
+                highest = i;
+            }
+            if gradient(i) < gradient(lowest) {
+                lowest = i;
+            }
+        }
+        let level = |i: usize| (i + 1) as f64;
+        Ok(Gradients {
+            highest: gradient(highest),
+            highest_at: level(highest),
+            lowest: gradient(lowest),
+            lowest_at: level(lowest),
+        })
+    }
 }
 
-/// Highest and lowest gradient of the histogram, each with the first level that has it: central
-/// differences, one-sided at both ends.
-fn gradients(counts: &[u64]) -> [Value; 4] {
-    let n = counts.len();
-    if n < 2 {
-        return [Err(Missing::FlatRegion); 4];
-    }
-    let count = |i: usize| counts[i] as f64;
-    let gradient = |i: usize| match i {
-        0 => count(1) - count(0),
-        i if i == n - 1 => count(i) - count(i - 1),
-        i => (count(i + 1) - count(i - 1)) / 2.0,
-    };
-    let (mut highest, mut lowest) = (0, 0);
-    for i in 1..n {
-        if gradient(i) > gradient(highest) {
-            highest = i;
-        }
-        if gradient(i) < gradient(lowest) {
-            lowest = i;
-        }
-    }
-    let level = |i: usize| Ok((i + 1) as f64);
-    [Ok(gradient(highest)), level(highest), Ok(gradient(lowest)), level(lowest)]
+/// The steepest places of a histogram, each with the first level that has it.
+pub(super) struct Gradients {
+    pub(super) highest: f64,
+    pub(super) highest_at: f64,
+    pub(super) lowest: f64,
+    pub(super) lowest_at: f64,
 }

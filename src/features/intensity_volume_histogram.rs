@@ -5,74 +5,83 @@
 
 use super::distribution::Distribution;
 use super::parameters::IvhDiscretisation;
-use crate::features::FeatureValues;
-use crate::value::{Missing, finite};
-
-const IDS: [&str; 7] =
-    ["ivh_v10", "ivh_v90", "ivh_i10", "ivh_i90", "ivh_diff_v10_v90", "ivh_diff_i10_i90", "ivh_auc"];
-
-/// Place of the area under the curve among [`IDS`].
-const AUC: usize = 6;
+use crate::value::{Missing, Value, finite};
 
 /// More levels than this are no longer a histogram; a range of 4,096 HU in steps of 0.01 HU is
 /// within.
 const MAX_LEVELS: f64 = 1e6;
 
-/// The seven features of the intensities of a region's voxels. `range` is the re-segmentation range in units of the image, which G spans;
-/// without one (or for a fixed bin number) G spans the region's own intensities.
+/// The curve of volume fractions over the intensity range of a region's voxels.
 ///
 /// Volume fractions are fractions of 1. Intensities are in units of the image, those of a fixed bin
 /// number are bin numbers. Where G is a single intensity the area under the curve is 0, as the
-/// standard says, and the others are missing.
-pub fn compute(
-    intensities: &Distribution,
-    discretisation: &IvhDiscretisation,
-    range: Option<[f64; 2]>,
-) -> FeatureValues {
-    let missing = |reason| -> FeatureValues { IDS.map(|id| (id, Err(reason))).into() };
-    let flat = || {
-        let mut values = missing(Missing::FlatRegion);
-        values[AUC].1 = Ok(0.0);
-        values
-    };
-    let [low, high] = [intensities.min(), intensities.max()];
-    if low == high && range.is_none() {
-        return flat();
+/// standard says, and the other features are missing.
+pub(crate) enum Curve {
+    /// G is a single intensity.
+    Flat,
+    /// Levels of G and the fraction of the volume at each or above.
+    Levels(Scale, Vec<f64>),
+}
+
+impl Curve {
+    /// `range` is the re-segmentation range in units of the image, which G spans; without one (or for
+    /// a fixed bin number) G spans the region's own intensities.
+    ///
+    /// # Errors
+    /// G would have too many levels.
+    pub(super) fn of(
+        intensities: &Distribution,
+        discretisation: &IvhDiscretisation,
+        range: Option<[f64; 2]>,
+    ) -> Result<Self, Missing> {
+        let [low, high] = [intensities.min(), intensities.max()];
+        if low == high && range.is_none() {
+            return Ok(Self::Flat);
+        }
+        let scale = Scale::new(discretisation, range, [low, high]).ok_or(Missing::TooManyLevels)?;
+        if scale.levels < 2 {
+            return Ok(Self::Flat);
+        }
+        let at_least = scale.volume_fractions(intensities);
+        Ok(Self::Levels(scale, at_least))
     }
-    let Some(scale) = Scale::new(discretisation, range, [low, high]) else {
-        return missing(Missing::TooManyLevels);
-    };
-    if scale.levels < 2 {
-        return flat();
-    }
-    let at_least = scale.volume_fractions(intensities);
-    let volume_at = |fraction: f64| {
+
+    /// The fraction of the volume with at least the intensity at this fraction of the range.
+    pub(super) fn volume_at(&self, fraction: f64) -> Value {
+        let Self::Levels(scale, at_least) = self else { return Err(Missing::FlatRegion) };
         let last = (scale.levels - 1) as f64;
         // A level that lies at 0.1 of the range must not miss it by a rounding error.
         let first = (0..scale.levels).find(|&i| i as f64 / last >= fraction - 1e-12);
-        at_least[first.unwrap_or(scale.levels - 1)]
-    };
-    let intensity_at = |fraction: f64| {
+        finite(at_least[first.unwrap_or(scale.levels - 1)])
+    }
+
+    /// The lowest intensity that at most this fraction of the volume has.
+    pub(super) fn intensity_at(&self, fraction: f64) -> Value {
+        let Self::Levels(scale, at_least) = self else { return Err(Missing::FlatRegion) };
         let first = at_least.iter().position(|&v| v <= fraction);
         // Where even the highest level fills more of the volume, no level lies above.
-        scale.intensity(first.unwrap_or(scale.levels - 1))
-    };
-    let (v10, v90) = (volume_at(0.1), volume_at(0.9));
-    let (i10, i90) = (intensity_at(0.1), intensity_at(0.9));
-    let values = [v10, v90, i10, i90, v10 - v90, i10 - i90, area_under(&at_least)];
-    IDS.into_iter().zip(values.map(finite)).collect()
-}
+        finite(scale.intensity(first.unwrap_or(scale.levels - 1)))
+    }
 
-/// The area under at least two volume fractions over the fraction of the range, from 0 to 1, by the
-/// trapezoidal rule.
-fn area_under(fractions: &[f64]) -> f64 {
-    let last = fractions.len() - 1;
-    let ends = (fractions[0] + fractions[last]) / 2.0;
-    (fractions[1..last].iter().sum::<f64>() + ends) / last as f64
+    pub(super) fn volume_difference(&self) -> Value {
+        finite(self.volume_at(0.1)? - self.volume_at(0.9)?)
+    }
+
+    pub(super) fn intensity_difference(&self) -> Value {
+        finite(self.intensity_at(0.1)? - self.intensity_at(0.9)?)
+    }
+
+    /// The area over the fraction of the range, from 0 to 1, by the trapezoidal rule.
+    pub(super) fn area_under(&self) -> Value {
+        let Self::Levels(_, fractions) = self else { return Ok(0.0) };
+        let last = fractions.len() - 1;
+        let ends = (fractions[0] + fractions[last]) / 2.0;
+        finite((fractions[1..last].iter().sum::<f64>() + ends) / last as f64)
+    }
 }
 
 /// The levels of G: `levels` of them, `step` apart.
-struct Scale {
+pub(crate) struct Scale {
     /// Where the first level begins: an intensity belongs to level `floor((x - start) / step)`.
     start: f64,
     step: f64,
@@ -154,9 +163,8 @@ mod tests {
             intensity: mask,
         };
         let intensities = Distribution::of_intensities(&roi).expect("values");
-        let values = compute(&intensities, &discretisation, range);
-        assert_eq!(values[AUC].0, "ivh_auc");
-        values[AUC].1.expect("a value")
+        let curve = Curve::of(&intensities, &discretisation, range).expect("not too many levels");
+        curve.area_under().expect("a value")
     }
 
     /// Oracle: closed form. One voxel on each of the levels 0 to n: at level k the fraction

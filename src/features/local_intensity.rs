@@ -6,33 +6,67 @@
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use crate::features::FeatureValues;
-use crate::preprocess::LOCAL_RADIUS_MM;
 use crate::region::Roi;
-use crate::value::{Missing, finite};
+
+/// Radius in mm of the sphere of 1 cm³.
+pub const RADIUS_MM: f64 = 6.203_504_908_994;
 
 /// Local and global intensity peak, in units of the image.
 ///
 /// The local peak is the mean around the voxel of highest intensity; where several have it, the
 /// highest of their means. The global peak is the highest mean around any voxel of the region.
-pub fn compute(roi: &Roi) -> FeatureValues {
-    let peaks = peaks(roi);
-    let value = |peak: fn(&Peaks) -> f64| {
-        peaks.as_ref().map_or(Err(Missing::EmptyRegion), |p| finite(peak(p)))
-    };
-    vec![("loc_peak_loc", value(|p| p.local)), ("loc_peak_glob", value(|p| p.global))]
-}
-
-struct Peaks {
+pub(crate) struct Peaks {
     /// Highest intensity.
     highest: f32,
     /// Highest mean around a voxel of that intensity.
-    local: f64,
+    pub(super) local: f64,
     /// Highest mean around any voxel.
-    global: f64,
+    pub(super) global: f64,
 }
 
 impl Peaks {
+    /// The peaks of a region; `None` for no voxel.
+    pub(super) fn of(roi: &Roi) -> Option<Self> {
+        let rows = sphere(roi.geometry.spacing);
+        let widest = rows.iter().map(|r| r.half_width).max()?;
+        let sums = RowSums::new(&roi.intensities, widest);
+        let (nz, ny, nx) = roi.intensities.dim();
+        (0..nz * ny)
+            .into_par_iter()
+            .filter_map(|row| {
+                let (z, y) = (row / ny, row % ny);
+                let inside = roi.intensity.slice(ndarray::s![z, y, ..]);
+                let first = inside.iter().position(|&m| m)?;
+                let last = inside.iter().rposition(|&m| m)?;
+                let mut total = vec![0.0f64; last - first + 1];
+                let mut count = vec![0u32; last - first + 1];
+                for &Row { dz, dy, half_width: w } in &rows {
+                    let (z, y) = (z as isize + dz, y as isize + dy);
+                    if z < 0 || y < 0 || z >= nz as isize || y >= ny as isize {
+                        continue;
+                    }
+                    let sums = sums.row(z as usize, y as usize);
+                    let below = &sums[first + widest - w..=last + widest - w];
+                    let above = &sums[first + widest + w + 1..=last + widest + w + 1];
+                    for ((total, above), below) in total.iter_mut().zip(above).zip(below) {
+                        *total += above - below;
+                    }
+                    for (x, count) in (first..).zip(count.iter_mut()) {
+                        *count += ((x + w).min(nx - 1) - x.saturating_sub(w) + 1) as u32;
+                    }
+                }
+                let intensities = roi.intensities.slice(ndarray::s![z, y, ..]);
+                (first..=last)
+                    .filter(|&x| inside[x])
+                    .map(|x| {
+                        let mean = total[x - first] / f64::from(count[x - first]);
+                        Peaks { highest: intensities[x], local: mean, global: mean }
+                    })
+                    .reduce(Peaks::join)
+            })
+            .reduce_with(Peaks::join)
+    }
+
     fn join(self, other: Self) -> Self {
         let global = self.global.max(other.global);
         let (highest, local) = match self.highest.total_cmp(&other.highest) {
@@ -44,47 +78,6 @@ impl Peaks {
     }
 }
 
-fn peaks(roi: &Roi) -> Option<Peaks> {
-    let rows = sphere(roi.geometry.spacing);
-    let widest = rows.iter().map(|r| r.half_width).max()?;
-    let sums = RowSums::new(&roi.intensities, widest);
-    let (nz, ny, nx) = roi.intensities.dim();
-    (0..nz * ny)
-        .into_par_iter()
-        .filter_map(|row| {
-            let (z, y) = (row / ny, row % ny);
-            let inside = roi.intensity.slice(ndarray::s![z, y, ..]);
-            let first = inside.iter().position(|&m| m)?;
-            let last = inside.iter().rposition(|&m| m)?;
-            let mut total = vec![0.0f64; last - first + 1];
-            let mut count = vec![0u32; last - first + 1];
-            for &Row { dz, dy, half_width: w } in &rows {
-                let (z, y) = (z as isize + dz, y as isize + dy);
-                if z < 0 || y < 0 || z >= nz as isize || y >= ny as isize {
-                    continue;
-                }
-                let sums = sums.row(z as usize, y as usize);
-                let below = &sums[first + widest - w..=last + widest - w];
-                let above = &sums[first + widest + w + 1..=last + widest + w + 1];
-                for ((total, above), below) in total.iter_mut().zip(above).zip(below) {
-                    *total += above - below;
-                }
-                for (x, count) in (first..).zip(count.iter_mut()) {
-                    *count += ((x + w).min(nx - 1) - x.saturating_sub(w) + 1) as u32;
-                }
-            }
-            let intensities = roi.intensities.slice(ndarray::s![z, y, ..]);
-            (first..=last)
-                .filter(|&x| inside[x])
-                .map(|x| {
-                    let mean = total[x - first] / f64::from(count[x - first]);
-                    Peaks { highest: intensities[x], local: mean, global: mean }
-                })
-                .reduce(Peaks::join)
-        })
-        .reduce_with(Peaks::join)
-}
-
 /// A row of a sphere: from `-half_width` to `half_width` along x.
 struct Row {
     dz: isize,
@@ -93,8 +86,8 @@ struct Row {
 }
 
 fn sphere(spacing: [f64; 3]) -> Vec<Row> {
-    let radius_squared = LOCAL_RADIUS_MM * LOCAL_RADIUS_MM;
-    let reach = |s: f64| (LOCAL_RADIUS_MM / s).floor() as isize;
+    let radius_squared = RADIUS_MM * RADIUS_MM;
+    let reach = |s: f64| (RADIUS_MM / s).floor() as isize;
     let mut rows = Vec::new();
     for dz in -reach(spacing[2])..=reach(spacing[2]) {
         for dy in -reach(spacing[1])..=reach(spacing[1]) {

@@ -28,7 +28,7 @@ pub fn find(name: &str) -> Result<Vec<&'static Feature>, Vec<&'static str>> {
             is(f.id)
                 || is(f.ibsi)
                 || f.pyradiomics.is_some_and(is)
-                || f.family.aggregations().iter().any(tagged)
+                || f.family().aggregations().iter().any(tagged)
         })
         .collect();
     if found.is_empty() { Err(similar(plain)) } else { Ok(found) }

@@ -1,28 +1,29 @@
 //! The features of the Image Biomarker Standardisation Initiative (IBSI), one module per family.
 //!
-//! Every family is a function from a prepared region to [`FeatureValues`]; it reads no file and
-//! knows no settings but its own parameters.
+//! [`FEATURES`] is the table: a row says what a feature is and how it is computed from what its family
+//! prepares of a region. [`describe()`] computes the selected rows of an image. Nothing here reads a
+//! file or knows any settings but the families' own parameters.
 
 pub mod column;
-pub mod distribution;
+mod compute;
+mod describe;
+mod distribution;
 pub mod documentation;
 pub mod family;
-pub mod intensity_histogram;
-pub mod intensity_statistics;
-pub mod intensity_volume_histogram;
-pub mod local_intensity;
+mod intensity_histogram;
+mod intensity_statistics;
+mod intensity_volume_histogram;
+mod local_intensity;
 pub mod lookup;
-pub mod morphology;
+mod morphology;
 pub mod parameters;
+mod selection;
 pub mod table;
 pub mod texture;
 
+pub use column::{Column, ColumnKey, Columns, ORIGINAL};
+pub use describe::{Image, describe, missing};
 pub use family::{Aggregation, Family};
-pub use parameters::Parameters;
+pub use local_intensity::RADIUS_MM;
+pub use selection::Selected;
 pub use table::{FEATURES, Feature};
-
-use crate::value::Value;
-
-/// Values of one family for one region, each under its feature's id, in the table's order.
-pub type FeatureValues = Vec<(&'static str, Value)>;
-pub use column::{Column, ORIGINAL};

@@ -76,15 +76,3 @@ impl Default for IvhDiscretisation {
         Self::None { step: 1.0 }
     }
 }
-
-/// All that the families need besides the region.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Parameters {
-    /// Texture matrices.
-    pub texture: TextureParameters,
-    /// Intensity-volume histogram.
-    pub intensity_volume_histogram: IvhDiscretisation,
-    /// Bounds of the re-segmentation range in units of the image; the intensity-volume histogram
-    /// spans it.
-    pub range: Option<[f64; 2]>,
-}

@@ -22,6 +22,13 @@ pub struct Case {
     pub warnings: Vec<String>,
 }
 
+impl Case {
+    /// The masks of the lesions besides this one.
+    pub fn others(&self, lesion: &Lesion) -> Vec<&Mask> {
+        self.lesions.iter().filter(|other| other.id != lesion.id).map(|other| &other.mask).collect()
+    }
+}
+
 /// A delineated lesion.
 #[derive(Clone, Debug)]
 pub struct Lesion {

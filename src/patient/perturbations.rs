@@ -8,7 +8,7 @@ use crate::extract::describe_all;
 use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::preprocess::perturb::{Perturber, Ranges};
-use crate::row::FeatureRow;
+use crate::row::Row;
 use crate::signature::score::{LesionValues, Scorer};
 
 /// Standardised terms of `count` perturbed copies of every lesion of a case, in its order. Copies
@@ -21,7 +21,7 @@ use crate::signature::score::{LesionValues, Scorer};
 /// The plan has a filter that sees the whole image.
 pub fn measurement_errors(
     case: &Case,
-    rows: &[FeatureRow],
+    rows: &[Row],
     scorer: &Scorer<'_>,
     plan: &Plan,
     count: usize,
@@ -35,7 +35,7 @@ pub fn measurement_errors(
             if scorer.standardised_terms(&LesionValues::from(row)).is_err() {
                 return Ok(None);
             }
-            Perturber::new(case, lesion, plan, Ranges::default(), seed).map(Some)
+            Perturber::new(case, lesion, plan.preparation(), Ranges::default(), seed).map(Some)
         })
         .collect::<Result<_>>()?;
     let work: Vec<(usize, u64)> = (0..perturbers.len())
@@ -45,11 +45,8 @@ pub fn measurement_errors(
         .into_par_iter()
         .map(|(lesion, index)| {
             let copy = perturbers[lesion].as_ref()?.copy(index)?;
-            let (_, values) = describe_all(copy, plan);
-            let values = LesionValues {
-                values: values.into_iter().map(|(column, value)| (column.name(), value)).collect(),
-                ..LesionValues::from(&FeatureRow { values: Vec::new(), ..rows[lesion].clone() })
-            };
+            let (facts, values) = describe_all(&copy, plan);
+            let values = LesionValues::from(&rows[lesion].with(facts, values));
             scorer.standardised_terms(&values).ok()
         })
         .collect();

@@ -6,9 +6,8 @@ use ndarray::Array3;
 
 use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
-use crate::plan::Plan;
 use crate::preprocess::resample::{self, WorkingGrid};
-use crate::preprocess::{intensities, resegment};
+use crate::preprocess::{Preparation, intensities, resegment};
 use crate::region::rows;
 use crate::value::{Missing, Value, finite};
 use crate::volume::Volume;
@@ -27,22 +26,24 @@ pub struct Check {
 ///
 /// Dimensions are numbers of voxels along x, y, z; voxel dimensions are in mm; intensities in HU.
 /// The whole image is resampled, which extraction never does: expect seconds for a fine grid.
-pub fn checks(volume: &Volume, lesion: &Mask, plan: &Plan) -> Vec<Check> {
+pub fn checks(volume: &Volume, lesion: &Mask, preparation: &Preparation<'_>) -> Vec<Check> {
     let native = volume.geometry();
-    let grid = WorkingGrid::new(native, plan.resampling.spacing_mm.resolve(native.spacing));
+    let grid = WorkingGrid::new(native, preparation.resampling.spacing_mm.resolve(native.spacing));
     let working = &grid.geometry;
     let mut list = List::default();
 
     list.image("init_img", native, &volume.crop(&IndexBox::whole(native.size)));
-    let resampled = intensities(volume, &grid, &IndexBox::whole(working.size), plan);
+    let resampled =
+        intensities(volume, &grid, &IndexBox::whole(working.size), preparation.resampling);
     list.image("interp_img", working, &resampled);
 
     list.region("init_roi", native, lesion, &volume.crop(lesion.bounds()), lesion.inside());
-    let sampling = &plan.resampling;
+    let sampling = preparation.resampling;
     match resample::mask(lesion, &grid, sampling.mask_interpolation, sampling.mask_threshold) {
         Some(mask) => {
-            let values = intensities(volume, &grid, mask.bounds(), plan);
-            let kept = resegment::intensity_mask(&values, mask.inside(), &plan.resegmentation);
+            let values = intensities(volume, &grid, mask.bounds(), sampling);
+            let kept =
+                resegment::intensity_mask(&values, mask.inside(), preparation.resegmentation);
             list.region("interp_roi", working, &mask, &values, mask.inside());
             list.region("reseg_roi", working, &mask, &values, &kept);
         }

@@ -9,18 +9,17 @@ pub mod resample;
 pub mod resegment;
 pub mod ring;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use multiversion::multiversion;
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use crate::features::family::Family;
 use crate::filters::{self, FilterSettings};
 use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
-use crate::plan::Plan;
-use crate::preprocess::parameters::Rounding;
+use crate::preprocess::parameters::{Resampling, Resegmentation, Ring, Rounding};
 use crate::preprocess::resample::WorkingGrid;
 use crate::region::Roi;
 use crate::region::rows::{SLICES, rows_of_slice, tight_box};
@@ -28,19 +27,61 @@ use crate::region::{Region, RegionFacts};
 use crate::value::Missing;
 use crate::volume::Volume;
 
-/// Radius in mm of the sphere of 1 cm³ of the local intensity features.
-pub const LOCAL_RADIUS_MM: f64 = 6.203_504_908_994;
 /// Below this a voxel counts as air (or lung), above [`BONE_HU`] as bone or metal, in the facts of a
 /// region.
 const AIR_HU: f32 = -500.0;
 const BONE_HU: f32 = 300.0;
 
-/// A region of a lesion, prepared, and what is known of it.
+/// What of a plan the preparation of regions needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Preparation<'a> {
+    /// Resampling of image and mask.
+    pub resampling: &'a Resampling,
+    /// Which voxels take part in intensity features.
+    pub resegmentation: &'a Resegmentation,
+    /// Filters.
+    pub filters: &'a [FilterSettings],
+    /// Response maps to make; all where absent.
+    pub maps: Option<&'a [String]>,
+    /// Whether the lesion itself is wanted.
+    pub tumour: bool,
+    /// A shell around the lesion.
+    pub ring: Option<Ring>,
+    /// How far around a region intensities are needed, mm.
+    pub surroundings_mm: f64,
+}
+
+impl Preparation<'_> {
+    /// Whether a response map is to be made.
+    fn wants(&self, map: &str) -> bool {
+        self.maps.is_none_or(|maps| maps.iter().any(|wanted| wanted == map))
+    }
+
+    /// Filters of which at least one map is wanted.
+    fn wanted_filters(&self) -> Vec<FilterSettings> {
+        let wanted = |filter: &&FilterSettings| filter.maps().iter().any(|map| self.wants(map));
+        self.filters.iter().filter(wanted).cloned().collect()
+    }
+
+    fn wanted_regions(&self) -> impl Iterator<Item = Region> + use<> {
+        let tumour = self.tumour.then_some(Region::Tumour);
+        let ring = self.ring.map(|_| Region::Ring);
+        tumour.into_iter().chain(ring)
+    }
+
+    /// How far, in voxels, the box must reach beyond the lesion.
+    fn margin(&self, spacing: [f64; 3]) -> [usize; 3] {
+        let ring = self.ring.map_or(0.0, |r| r.outer_mm);
+        spacing.map(|s| ((ring + self.surroundings_mm) / s).ceil() as usize)
+    }
+}
+
+/// A region of a lesion ready for features, and what is known of it.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub struct PreparedRegion {
     /// The region's voxels. `None` where resampling, other lesions or the ring's HU range left none.
     pub roi: Option<Roi>,
-    /// Response maps of the plan's filters on the box of `roi`, by name.
+    /// The wanted response maps on the box of `roi`, in the filters' order.
     pub responses: Arc<Vec<Response>>,
     /// Facts for warnings; `levels` is filled in by the extraction.
     pub facts: RegionFacts,
@@ -49,28 +90,34 @@ pub struct Prepared {
 /// A filter's response map on the box of a lesion, or why there is none.
 pub type Response = (String, Result<Arc<Array3<f32>>, Missing>);
 
-/// Prepares the regions that a plan asks for of one lesion.
+/// Prepares the regions that are asked for of one lesion.
 ///
 /// `others` are the other lesions of the case, whose voxels the ring leaves out.
-pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) -> Vec<Prepared> {
-    let spacing = plan.resampling.spacing_mm.resolve(volume.geometry().spacing);
+pub fn prepare(
+    volume: &Volume,
+    lesion: &Mask,
+    others: &[&Mask],
+    preparation: &Preparation<'_>,
+) -> Vec<PreparedRegion> {
+    let resampling = preparation.resampling;
+    let spacing = resampling.spacing_mm.resolve(volume.geometry().spacing);
     let grid = WorkingGrid::new(volume.geometry(), spacing);
     let resampled = |mask: &Mask| {
-        let resampling = &plan.resampling;
         resample::mask(mask, &grid, resampling.mask_interpolation, resampling.mask_threshold)
     };
     let Some(tumour) = resampled(lesion) else {
-        return wanted_regions(plan).map(Prepared::empty).collect();
+        return preparation.wanted_regions().map(PreparedRegion::empty).collect();
     };
 
-    let bounds = tumour.bounds().grown(margin(plan, spacing), grid.geometry.size);
-    let intensities = Arc::new(intensities(volume, &grid, &bounds, plan));
+    let bounds = tumour.bounds().grown(preparation.margin(spacing), grid.geometry.size);
+    let intensities = Arc::new(intensities(volume, &grid, &bounds, resampling));
     let tumour_voxels = spread(&tumour, &bounds);
-    let responses = Arc::new(responses(volume, &grid, &bounds, plan));
-    let frame = Frame { grid: &grid.geometry, bounds, intensities, responses, plan };
+    let responses = Arc::new(responses(volume, &grid, &bounds, preparation));
+    let frame = Frame { grid: &grid.geometry, bounds, intensities, responses, preparation };
 
-    wanted_regions(plan)
-        .map(|region| match (region, plan.regions.ring) {
+    preparation
+        .wanted_regions()
+        .map(|region| match (region, preparation.ring) {
             (Region::Ring, Some(ring)) => {
                 let mut shell = ring::shell(&tumour_voxels, spacing, ring.inner_mm, ring.outer_mm);
                 for other in others {
@@ -86,33 +133,16 @@ pub fn prepare(volume: &Volume, lesion: &Mask, others: &[&Mask], plan: &Plan) ->
         .collect()
 }
 
-fn wanted_regions(plan: &Plan) -> impl Iterator<Item = Region> {
-    let tumour = plan.regions.tumour.then_some(Region::Tumour);
-    let ring = plan.regions.ring.map(|_| Region::Ring);
-    tumour.into_iter().chain(ring)
-}
-
-/// How far, in voxels, the box must reach beyond the lesion.
-fn margin(plan: &Plan, spacing: [f64; 3]) -> [usize; 3] {
-    let ring = plan.regions.ring.map_or(0.0, |r| r.outer_mm);
-    let local = if plan.features.families.contains(&Family::LocalIntensity) {
-        LOCAL_RADIUS_MM
-    } else {
-        0.0
-    };
-    spacing.map(|s| ((ring + local) / s).ceil() as usize)
-}
-
 /// Interpolated and rounded intensities of a box.
 pub fn intensities(
     volume: &Volume,
     grid: &WorkingGrid,
     bounds: &IndexBox,
-    plan: &Plan,
+    resampling: &Resampling,
 ) -> Array3<f32> {
-    let mut values = resample::image(volume, grid, bounds, plan.resampling.interpolation);
+    let mut values = resample::image(volume, grid, bounds, resampling.interpolation);
     let whole = grid.is_native() && volume.voxels().whole().is_ok();
-    if plan.resampling.rounding == Rounding::NearestInteger && !whole {
+    if resampling.rounding == Rounding::NearestInteger && !whole {
         round_each(values.as_slice_mut().expect("standard layout"));
     }
     values
@@ -138,63 +168,57 @@ fn rounded(value: f32) -> f32 {
     if value.abs() < WHOLE { towards_zero + (up - down) } else { value }
 }
 
-/// Response maps of the plan's filters within a box.
+/// The wanted response maps within a box.
 ///
 /// A filter sees the image as far as its kernel reaches, and what its boundary condition says where
 /// the image ends: the values are those of filtering the whole image.
-fn responses(volume: &Volume, grid: &WorkingGrid, bounds: &IndexBox, plan: &Plan) -> Vec<Response> {
-    let wanted = wanted_filters(plan);
-    if wanted.is_empty() {
-        return Vec::new();
-    }
+fn responses(
+    volume: &Volume,
+    grid: &WorkingGrid,
+    bounds: &IndexBox,
+    preparation: &Preparation<'_>,
+) -> Vec<Response> {
+    let wanted = preparation.wanted_filters();
     let Geometry { size, spacing, .. } = grid.geometry;
-    let whole = IndexBox::whole(size);
     let mut seen = *bounds;
+    let mut fitting = Vec::new();
     for filter in &wanted {
         match filters::support(filter, spacing) {
             Ok(Some(reach)) => seen = seen.union(&bounds.grown(reach, size)),
-            Ok(None) => seen = whole,
-            Err(_) => return too_wide(&wanted),
+            Ok(None) => seen = IndexBox::whole(size),
+            Err(_) => continue,
         }
+        fitting.push(filter.clone());
     }
-    let image = intensities(volume, grid, &seen, plan);
+    if fitting.is_empty() {
+        return respond(&wanted, Vec::new(), preparation);
+    }
+    let image = intensities(volume, grid, &seen, preparation.resampling);
     let within = IndexBox {
         min: std::array::from_fn(|a| bounds.min[a] - seen.min[a]),
         max: std::array::from_fn(|a| bounds.max[a] - seen.min[a]),
     };
-    respond(&wanted, &image, spacing, &within, plan)
+    let maps = filters::respond_all_in(&fitting, image.view(), spacing, &within);
+    respond(&wanted, maps.unwrap_or_default(), preparation)
 }
 
-/// Filters of which the plan wants at least one map.
-fn wanted_filters(plan: &Plan) -> Vec<FilterSettings> {
-    let wanted =
-        |filter: &&FilterSettings| filter.maps().iter().any(|m| plan.features.wants_map(m));
-    plan.filters.iter().filter(wanted).cloned().collect()
-}
-
-/// The wanted maps of an image, within a box of it.
+/// The wanted maps of filters in their order. What is not among the `made` ones is missing for the
+/// one thing that can fail once the settings are checked: a kernel of thousands of voxels, on a grid
+/// much finer than the filter.
 fn respond(
-    wanted: &[FilterSettings],
-    image: &Array3<f32>,
-    spacing: [f64; 3],
-    within: &IndexBox,
-    plan: &Plan,
+    filters: &[FilterSettings],
+    made: Vec<(String, Array3<f32>)>,
+    preparation: &Preparation<'_>,
 ) -> Vec<Response> {
-    match filters::respond_all_in(wanted, image.view(), spacing, within) {
-        Ok(maps) => maps
-            .into_iter()
-            .filter(|(name, _)| plan.features.wants_map(name))
-            .map(|(name, map)| (name, Ok(Arc::new(map))))
-            .collect(),
-        Err(_) => too_wide(wanted),
-    }
-}
-
-/// The one thing that can fail once the settings are checked: a kernel of thousands of voxels, on a
-/// grid much finer than the filter.
-fn too_wide(filters: &[FilterSettings]) -> Vec<Response> {
+    let mut made: BTreeMap<String, Array3<f32>> = made.into_iter().collect();
     let names = filters.iter().flat_map(FilterSettings::maps);
-    names.map(|name| (name, Err(Missing::FilterTooWide))).collect()
+    names
+        .filter(|name| preparation.wants(name))
+        .map(|name| {
+            let map = made.remove(&name).map(Arc::new).ok_or(Missing::FilterTooWide);
+            (name, map)
+        })
+        .collect()
 }
 
 /// A lesion that can reach into a box of the working grid.
@@ -222,7 +246,7 @@ struct Frame<'a> {
     bounds: IndexBox,
     intensities: Arc<Array3<f32>>,
     responses: Arc<Vec<Response>>,
-    plan: &'a Plan,
+    preparation: &'a Preparation<'a>,
 }
 
 impl Frame<'_> {
@@ -231,7 +255,7 @@ impl Frame<'_> {
         region: Region,
         mut morphological: Array3<bool>,
         range: Option<[f64; 2]>,
-    ) -> Prepared {
+    ) -> PreparedRegion {
         let shares = Shares::of(&self.intensities, &morphological);
         if let Some([low, high]) = range {
             morphological.zip_mut_with(&self.intensities, |inside, &value| {
@@ -239,10 +263,13 @@ impl Frame<'_> {
             });
         }
         let Some(tight) = tight_box(&morphological) else {
-            return Prepared::empty(region);
+            return PreparedRegion::empty(region);
         };
-        let intensity =
-            resegment::intensity_mask(&self.intensities, &morphological, &self.plan.resegmentation);
+        let intensity = resegment::intensity_mask(
+            &self.intensities,
+            &morphological,
+            self.preparation.resegmentation,
+        );
         let roi = Roi {
             geometry: self.grid.cropped(&self.bounds),
             intensities: self.intensities.clone(),
@@ -263,11 +290,11 @@ impl Frame<'_> {
                     || self.bounds.min[a] + tight.max[a] == size[a]
             }),
         };
-        Prepared { roi: Some(roi), responses: self.responses.clone(), facts }
+        PreparedRegion { roi: Some(roi), responses: self.responses.clone(), facts }
     }
 }
 
-impl Prepared {
+impl PreparedRegion {
     fn empty(region: Region) -> Self {
         Self {
             roi: None,

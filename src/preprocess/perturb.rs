@@ -21,13 +21,12 @@ use rand_distr::{Distribution, StandardNormal};
 use sha2::{Digest, Sha256};
 
 use super::resample::{cubic_weights, mirror, spline_coefficients};
-use super::{Frame, Prepared, ring, wanted_regions};
+use super::{Frame, Preparation, PreparedRegion, ring};
 use crate::error::{Error, Result};
 use crate::filters;
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::ingest::{Case, Lesion};
 use crate::mask::Mask;
-use crate::plan::Plan;
 use crate::preprocess::parameters::Spacing;
 use crate::preprocess::parameters::{Interpolation, Rounding};
 use crate::region::{Region, rows};
@@ -76,7 +75,7 @@ const SPLINE_MARGIN: usize = 16;
 /// A lesion, and all that its perturbed copies have in common.
 #[derive(Debug)]
 pub struct Perturber<'a> {
-    plan: &'a Plan,
+    preparation: Preparation<'a>,
     ranges: Ranges,
     seed: u64,
     lesion_id: &'a str,
@@ -103,7 +102,7 @@ impl<'a> Perturber<'a> {
     pub fn new(
         case: &'a Case,
         lesion: &'a Lesion,
-        plan: &'a Plan,
+        preparation: Preparation<'a>,
         ranges: Ranges,
         seed: u64,
     ) -> Result<Self> {
@@ -111,11 +110,11 @@ impl<'a> Perturber<'a> {
         let mask = &lesion.mask;
         let voxels = set_voxels(mask);
         let centre = native.world_to_voxel(mask.centroid());
-        let spacing = plan.resampling.spacing_mm.resolve(native.spacing);
-        let margin = margin(plan, spacing)?;
+        let spacing = preparation.resampling.spacing_mm.resolve(native.spacing);
+        let margin = margin(&preparation, spacing)?;
         let room: Vec3 =
             std::array::from_fn(|a| (margin[a] + 2) as f64 * spacing[a] + CONTOUR_ROOM_MM);
-        let source = source_box(&native, &voxels, centre, room, plan);
+        let source = source_box(&native, &voxels, centre, room, &preparation);
         let others = case
             .lesions
             .iter()
@@ -124,7 +123,7 @@ impl<'a> Perturber<'a> {
             .map(|other| fraction(&other.mask, &source))
             .collect();
         Ok(Self {
-            plan,
+            preparation,
             ranges,
             seed,
             lesion_id: &lesion.id,
@@ -147,15 +146,15 @@ impl<'a> Perturber<'a> {
 
     /// Copy number `index` of the lesion, ready for features; `None` where nothing of the lesion is
     /// left. The same seed, lesion id and index give the same copy, whatever else is computed.
-    pub fn copy(&self, index: u64) -> Option<Vec<Prepared>> {
+    pub fn copy(&self, index: u64) -> Option<Vec<PreparedRegion>> {
         let mut rng = self.rng(index);
-        let spacing = self.plan.resampling.spacing_mm.resolve(self.native.spacing);
+        let spacing = self.preparation.resampling.spacing_mm.resolve(self.native.spacing);
         let motion = Motion::draw(self, spacing, &mut rng);
         let (grid, bounds) = motion.grid(self, self.margin);
         let sampler = motion.sampler(&bounds);
 
         let intensities = self.intensities(&sampler, &mut rng);
-        let resampling = &self.plan.resampling;
+        let resampling = &self.preparation.resampling;
         let masks = sampler.lines(&self.native, resampling.mask_interpolation);
         let inside = |fractions: &Array3<f64>| {
             let mut fractions = fractions.clone();
@@ -168,20 +167,28 @@ impl<'a> Perturber<'a> {
         let tumour = self.move_contour(&tumour, &within, spacing, &mut rng)?;
 
         let whole = IndexBox::whole(grid.size);
-        let wanted = super::wanted_filters(self.plan);
+        let wanted = self.preparation.wanted_filters();
         let responses = match wanted.is_empty() {
             true => Vec::new(),
-            false => super::respond(&wanted, &intensities, spacing, &whole, self.plan),
+            false => {
+                let fitting: Vec<_> = wanted
+                    .iter()
+                    .filter(|filter| filters::support(filter, spacing).is_ok())
+                    .cloned()
+                    .collect();
+                let maps = filters::respond_all_in(&fitting, intensities.view(), spacing, &whole);
+                super::respond(&wanted, maps.unwrap_or_default(), &self.preparation)
+            }
         };
         let frame = Frame {
             grid: &grid,
             bounds: whole,
             intensities: Arc::new(intensities),
             responses: Arc::new(responses),
-            plan: self.plan,
+            preparation: &self.preparation,
         };
         let regions =
-            wanted_regions(self.plan).map(|region| match (region, self.plan.regions.ring) {
+            self.preparation.wanted_regions().map(|region| match (region, self.preparation.ring) {
                 (Region::Ring, Some(ring)) => {
                     let mut shell = ring::shell(&tumour, spacing, ring.inner_mm, ring.outer_mm);
                     shell.zip_mut_with(&within, |s, &w| *s &= w);
@@ -203,7 +210,7 @@ impl<'a> Perturber<'a> {
     }
 
     fn intensities(&self, sampler: &Sampler, rng: &mut ChaCha8Rng) -> Array3<f32> {
-        let interpolation = self.plan.resampling.interpolation;
+        let interpolation = self.preparation.resampling.interpolation;
         let mut image = self.image.clone();
         let sd = self.noise_sd * self.ranges.noise;
         if sd > 0.0 {
@@ -214,7 +221,7 @@ impl<'a> Perturber<'a> {
         }
         prefilter(&mut image, interpolation);
         let values = sampler.lines(&self.native, interpolation).sample(&image, &self.source);
-        match self.plan.resampling.rounding {
+        match self.preparation.resampling.rounding {
             Rounding::NearestInteger => values.mapv(|v| (v as f32).round()),
             Rounding::None => values.mapv(|v| v as f32),
         }
@@ -268,9 +275,9 @@ impl<'a> Perturber<'a> {
 }
 
 /// How far, in working voxels, a copy must reach beyond its lesion.
-fn margin(plan: &Plan, spacing: Vec3) -> Result<[usize; 3]> {
+fn margin(preparation: &Preparation<'_>, spacing: Vec3) -> Result<[usize; 3]> {
     let mut reach = [0; 3];
-    for filter in super::wanted_filters(plan) {
+    for filter in preparation.wanted_filters() {
         match filters::support(&filter, spacing) {
             Ok(Some(own)) => reach = std::array::from_fn(|a| own[a].max(reach[a])),
             Ok(None) => {
@@ -284,7 +291,7 @@ fn margin(plan: &Plan, spacing: Vec3) -> Result<[usize; 3]> {
             Err(_) => {}
         }
     }
-    let region = super::margin(plan, spacing);
+    let region = preparation.margin(spacing);
     Ok(std::array::from_fn(|a| region[a] + reach[a]))
 }
 
@@ -307,7 +314,7 @@ fn source_box(
     voxels: &[Vec3],
     centre: Vec3,
     room: Vec3,
-    plan: &Plan,
+    preparation: &Preparation<'_>,
 ) -> IndexBox {
     let mm = |v: &Vec3, a: usize| (v[a] - centre[a]) * native.spacing[a];
     let plane = voxels.iter().map(|v| mm(v, 0).hypot(mm(v, 1))).fold(0.0, f64::max);
@@ -315,7 +322,7 @@ fn source_box(
     // The corner of the grid's box is sqrt(2) farther than its sides.
     let reach_plane = 2f64.sqrt() * (plane + room[0].max(room[1]));
     let reach = [reach_plane, reach_plane, height + room[2]];
-    let spline = plan.resampling.interpolation == Interpolation::TricubicSpline;
+    let spline = preparation.resampling.interpolation == Interpolation::TricubicSpline;
     let extra = if spline { SPLINE_MARGIN as f64 } else { 2.0 };
     let n = native.size;
     let low = |a: usize| centre[a] - reach[a] / native.spacing[a] - extra;
@@ -379,7 +386,7 @@ impl Motion {
         let shift: Vec3 = std::array::from_fn(|_| rng.r#gen::<f64>());
         let angle = symmetric(rng, of.ranges.rotation_degrees).to_radians();
         // Where slices are kept apart, they stay where they are.
-        let along_z = matches!(of.plan.resampling.spacing_mm, Spacing::Volume(_));
+        let along_z = matches!(of.preparation.resampling.spacing_mm, Spacing::Volume(_));
         let centre_slice = of.centre[2].round();
         Self {
             centre: if along_z { of.centre } else { [of.centre[0], of.centre[1], centre_slice] },

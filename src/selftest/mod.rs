@@ -134,7 +134,7 @@ pub fn run(dataset: Dataset, data: Option<&Path>) -> Result<DatasetReport> {
         DIAGNOSTIC_REFERENCES.iter().filter(|reference| reference.dataset == dataset).collect();
     let checks = match expected[..] {
         [] => Vec::new(),
-        _ => diagnostics::checks(&case.volume, &lesion.mask, &plan),
+        _ => diagnostics::checks(&case.volume, &lesion.mask, &plan.preparation()),
     };
     let diagnostics = expected
         .into_iter()

@@ -127,14 +127,14 @@ fn finite(key: &str, value: f64) -> Check {
 fn extraction(extraction: &Extraction) -> Result<Option<Plan>, String> {
     match (&extraction.settings, &extraction.foreign) {
         (Some(settings), None) => {
-            let plan = Plan::resolve(settings).map_err(|e| format!("extraction.settings: {e}"))?;
+            let plan = Plan::recorded(settings).map_err(|e| format!("extraction.settings: {e}"))?;
             let Some(written) = &extraction.hash else {
                 return Err(format!(
                     "extraction.hash is missing; these settings have the hash {}",
                     plan.hash()
                 ));
             };
-            if *written != plan.hash() {
+            if !plan.agrees_with(written) {
                 return Err(format!(
                     "extraction.hash is {written}, but the settings in the file have the hash {}: \
                      one of the two was changed after training",
@@ -213,7 +213,7 @@ fn native(feature: &FeatureReference, plan: &Plan) -> Check {
             feature.id, column.feature.ibsi, feature.ibsi
         ));
     }
-    let allowed = column.feature.family.aggregations();
+    let allowed = column.feature.family().aggregations();
     if !allowed.contains(&feature.aggregation) {
         let name = |a: &Aggregation| match a {
             Aggregation::NotAggregated => "none".to_owned(),
@@ -227,7 +227,7 @@ fn native(feature: &FeatureReference, plan: &Plan) -> Check {
             names.join(", ")
         ));
     }
-    if feature.region == Region::Ring && plan.regions.ring.is_none() {
+    if feature.region == Region::Ring && plan.processing().ring.is_none() {
         return Err(format!("{} is of the ring, but the settings have no ring", feature.id));
     }
     Ok(())

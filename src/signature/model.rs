@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::features::column::Column;
-use crate::features::family::{Aggregation, Family};
+use crate::features::family::Aggregation;
 use crate::plan::Plan;
 use crate::region::Region;
 use crate::settings::{Settings, toml_problem};
@@ -777,30 +777,9 @@ impl Model {
                 self.id
             )));
         };
-        let mut plan = Plan::resolve(settings)?;
-        let columns: Vec<Column> = self
-            .terms
-            .iter()
-            .filter_map(|t| t.feature.as_ref())
-            .filter_map(FeatureReference::resolve)
-            .collect();
-        plan.features.families = Family::ALL
-            .into_iter()
-            .filter(|f| columns.iter().any(|c| c.feature.family == *f))
-            .collect();
-        let mut aggregations: Vec<Aggregation> = columns
-            .iter()
-            .map(|c| c.aggregation)
-            .filter(|a| *a != Aggregation::NotAggregated)
-            .collect();
-        aggregations.sort_unstable();
-        aggregations.dedup();
-        plan.features.aggregations = aggregations;
-        let mut maps: Vec<String> = columns.into_iter().map(|c| c.filter).collect();
-        maps.sort_unstable();
-        maps.dedup();
-        plan.features.maps = Some(maps);
-        Ok(plan)
+        let own = self.terms.iter().filter_map(|term| term.feature.as_ref());
+        let columns: Vec<Column> = own.filter_map(FeatureReference::resolve).collect();
+        Ok(Plan::recorded(settings)?.narrowed(&columns))
     }
 
     /// Columns of the terms that lack centre or scale; a model with any cannot score.

@@ -9,7 +9,7 @@ use super::model::{Combat, Covariate, Cutoff, Model, Policy, Term};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::region::RegionFacts;
-use crate::row::FeatureRow;
+use crate::row::Row;
 use crate::value::{Missing, Value};
 
 /// What is known of a lesion: from an extraction or from a feature table.
@@ -35,8 +35,8 @@ pub struct LesionValues {
     pub values: BTreeMap<String, Value>,
 }
 
-impl From<&FeatureRow> for LesionValues {
-    fn from(row: &FeatureRow) -> Self {
+impl From<&Row> for LesionValues {
+    fn from(row: &Row) -> Self {
         Self {
             patient: row.patient.clone(),
             lesion: row.lesion.clone(),
@@ -44,9 +44,11 @@ impl From<&FeatureRow> for LesionValues {
             site: row.site.clone(),
             kvp: row.kvp,
             batch: None,
-            volume_ml: Some(row.volume_ml),
+            volume_ml: row.volume_ml,
             facts: row.facts.clone(),
-            values: row.values.iter().map(|(column, value)| (column.name(), *value)).collect(),
+            values: {
+                row.columns().names().iter().cloned().zip(row.values().iter().copied()).collect()
+            },
         }
     }
 }

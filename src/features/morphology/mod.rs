@@ -6,162 +6,32 @@ mod ellipsoid;
 mod hull;
 mod mesh;
 
+use std::cell::OnceCell;
 use std::f64::consts::PI;
 
 use multiversion::multiversion;
 use nalgebra::{Matrix3, SymmetricEigen};
 
 use self::hull::Hull;
-use crate::features::FeatureValues;
 use crate::geometry::{Vec3, cross, dot, norm};
 use crate::region::Roi;
 use crate::region::rows::tight_box;
 use crate::region::rows::{extent, row, runs};
 use crate::value::{Missing, Value, finite, ratio};
 
-/// All morphological features.
-pub fn compute(roi: &Roi) -> FeatureValues {
-    compute_selected(roi, |_| true)
-}
-
-/// The morphological features that are wanted; the others are neither computed nor returned.
+/// What the morphological features of a region are computed from; what only some of them need is
+/// computed when the first of them asks.
 ///
 /// Lengths are in mm, areas in mm², volumes in mm³. The shape is that of the morphological mask;
 /// centre of mass shift, integrated intensity, Moran's I and Geary's C take their intensities from
 /// the intensity mask. A single voxel has a mesh, a volume and a diameter, but no principal axes to
 /// compare; a line or plane of voxels has an extent of 0 along its missing axes, so that ratios with
 /// them are missing.
-pub fn compute_selected(roi: &Roi, wanted: impl Fn(&str) -> bool) -> FeatureValues {
-    let shape = Shape::of(roi);
-    let wants = |ids: &[&str]| ids.iter().any(|id| wanted(id));
-    let mut values = FeatureValues::new();
-    let mut add = |id: &'static str, value: &dyn Fn() -> Value| {
-        if wanted(id) {
-            values.push((id, value()));
-        }
-    };
-    let Some(shape) = shape else {
-        for id in IDS {
-            add(id, &|| Err(Missing::EmptyRegion));
-        }
-        return values;
-    };
-    let (volume, area) = (shape.volume, shape.area);
-    let intensities = if wants(&["morph_com", "morph_integ_int"]) {
-        IntensityMoments::of(roi)
-    } else {
-        IntensityMoments::default()
-    };
-    // Surface of the sphere of the same volume.
-    let sphere = (36.0 * PI * volume * volume).cbrt();
-    add("morph_volume", &|| finite(volume));
-    add("morph_vol_approx", &|| finite(shape.voxels * shape.voxel_volume));
-    add("morph_area_mesh", &|| finite(area));
-    add("morph_av", &|| ratio(area, volume));
-    add("morph_comp_1", &|| ratio(volume, PI.sqrt() * area.powf(1.5)));
-    add("morph_comp_2", &|| ratio(36.0 * PI * volume * volume, area.powi(3)));
-    add("morph_sph_dispr", &|| ratio(area, sphere));
-    add("morph_sphericity", &|| ratio(sphere, area));
-    add("morph_asphericity", &|| ratio(area, sphere).map(|d| d - 1.0));
-    add("morph_com", &|| intensities.shift_from(shape.centre, roi.geometry.spacing));
-    add("morph_diam", &|| finite(diameter(&shape.vertices)));
-
-    let [major, minor, least] = shape.variances;
-    add("morph_pca_maj_axis", &|| finite(4.0 * major.sqrt()));
-    add("morph_pca_min_axis", &|| finite(4.0 * minor.sqrt()));
-    add("morph_pca_least_axis", &|| finite(4.0 * least.sqrt()));
-    let relative = |variance: f64| {
-        if major > 0.0 { finite((variance / major).sqrt()) } else { Err(Missing::TooFewVoxels) }
-    };
-    add("morph_pca_elongation", &|| relative(minor));
-    add("morph_pca_flatness", &|| relative(least));
-
-    let box_area = |[x, y, z]: Vec3| 2.0 * (x * y + y * z + z * x);
-    let aabb = extents(&shape.vertices);
-    add("morph_vol_dens_aabb", &|| ratio(volume, aabb.iter().product()));
-    add("morph_area_dens_aabb", &|| ratio(area, box_area(aabb)));
-    let ombb = if wants(&["morph_vol_dens_ombb", "morph_area_dens_ombb"]) {
-        boxes::least_box(&shape.hull, roi.geometry.spacing)
-    } else {
-        None
-    };
-    let ombb = ombb.ok_or(Missing::TooFewVoxels);
-    add("morph_vol_dens_ombb", &|| ombb.and_then(|b| ratio(volume, b.iter().product())));
-    add("morph_area_dens_ombb", &|| ombb.and_then(|b| ratio(area, box_area(b))));
-    let semi_axes = shape.variances.map(|v| 2.0 * v.sqrt());
-    let approximate = if least > 0.0 { Ok(semi_axes) } else { Err(Missing::TooFewVoxels) };
-    add("morph_vol_dens_aee", &|| approximate.and_then(|e| ratio(volume, ellipsoid::volume(e))));
-    add("morph_area_dens_aee", &|| approximate.and_then(|e| ratio(area, ellipsoid::area(e))));
-    let mvee = if wants(&["morph_vol_dens_mvee", "morph_area_dens_mvee"]) {
-        ellipsoid::least_enclosing(&shape.vertices)
-    } else {
-        None
-    };
-    let mvee = mvee.ok_or(Missing::TooFewVoxels);
-    add("morph_vol_dens_mvee", &|| mvee.and_then(|e| ratio(volume, ellipsoid::volume(e))));
-    add("morph_area_dens_mvee", &|| mvee.and_then(|e| ratio(area, ellipsoid::area(e))));
-    let (hull_volume, hull_area) = shape.hull_size();
-    add("morph_vol_dens_conv_hull", &|| ratio(volume, hull_volume));
-    add("morph_area_dens_conv_hull", &|| ratio(area, hull_area));
-    add("morph_integ_int", &|| intensities.mean().and_then(|mean| finite(mean * volume)));
-
-    let [moran, geary] = if wants(&["morph_moran_i", "morph_geary_c"]) {
-        let bounds = tight_box(&roi.intensity);
-        bounds.map_or([Err(Missing::EmptyRegion); 2], |b| {
-            let span = |a: usize| b.min[a]..b.max[a];
-            let part = ndarray::s![span(2), span(1), span(0)];
-            autocorrelation::moran_and_geary(
-                &roi.intensities.slice(part).to_owned(),
-                &roi.intensity.slice(part).to_owned(),
-                roi.geometry.spacing,
-            )
-        })
-    } else {
-        [Err(Missing::EmptyRegion); 2]
-    };
-    add("morph_moran_i", &|| moran);
-    add("morph_geary_c", &|| geary);
-    values
-}
-
-const IDS: [&str; 29] = [
-    "morph_volume",
-    "morph_vol_approx",
-    "morph_area_mesh",
-    "morph_av",
-    "morph_comp_1",
-    "morph_comp_2",
-    "morph_sph_dispr",
-    "morph_sphericity",
-    "morph_asphericity",
-    "morph_com",
-    "morph_diam",
-    "morph_pca_maj_axis",
-    "morph_pca_min_axis",
-    "morph_pca_least_axis",
-    "morph_pca_elongation",
-    "morph_pca_flatness",
-    "morph_vol_dens_aabb",
-    "morph_area_dens_aabb",
-    "morph_vol_dens_ombb",
-    "morph_area_dens_ombb",
-    "morph_vol_dens_aee",
-    "morph_area_dens_aee",
-    "morph_vol_dens_mvee",
-    "morph_area_dens_mvee",
-    "morph_vol_dens_conv_hull",
-    "morph_area_dens_conv_hull",
-    "morph_integ_int",
-    "morph_moran_i",
-    "morph_geary_c",
-];
-
-/// What the features of shape are computed from.
-struct Shape {
+pub(crate) struct Shape<'a> {
+    roi: &'a Roi,
     volume: f64,
     area: f64,
     voxels: f64,
-    voxel_volume: f64,
     /// Mean place of the voxels, mm from the first voxel of the box.
     centre: Vec3,
     /// Variances of the voxels' places along the principal axes, largest first, mm².
@@ -169,32 +39,155 @@ struct Shape {
     hull: Hull,
     /// The hull's corners in mm.
     vertices: Vec<Vec3>,
+    intensities: OnceCell<IntensityMoments>,
+    least_box: OnceCell<Option<Vec3>>,
+    least_ellipsoid: OnceCell<Option<Vec3>>,
+    moran_and_geary: OnceCell<[Value; 2]>,
 }
 
-impl Shape {
-    fn of(roi: &Roi) -> Option<Self> {
-        let bounds = tight_box(&roi.morphological)?;
+/// Volume and surface of a body that the shape is compared with, mm³ and mm².
+#[derive(Clone, Copy)]
+pub(super) struct Body {
+    volume: f64,
+    area: f64,
+}
+
+impl Body {
+    fn of_box(edges: Vec3) -> Self {
+        let [x, y, z] = edges;
+        Self { volume: edges.iter().product(), area: 2.0 * (x * y + y * z + z * x) }
+    }
+
+    fn of_ellipsoid(semi_axes: Vec3) -> Self {
+        Self { volume: ellipsoid::volume(semi_axes), area: ellipsoid::area(semi_axes) }
+    }
+}
+
+impl<'a> Shape<'a> {
+    /// # Errors
+    /// The region has no voxel.
+    pub(super) fn of(roi: &'a Roi) -> Result<Self, Missing> {
+        let bounds = tight_box(&roi.morphological).ok_or(Missing::EmptyRegion)?;
         let span = |a: usize| bounds.min[a]..bounds.max[a];
         let mask = roi.morphological.slice(ndarray::s![span(2), span(1), span(0)]).to_owned();
         let spacing = roi.geometry.spacing;
         let (surface, moments) =
             rayon::join(|| mesh::surface(&mask, spacing), || Moments::of(&mask));
-        let hull = hull::hull(&surface.outermost)?;
+        let hull = hull::hull(&surface.outermost).ok_or(Missing::EmptyRegion)?;
         let vertices = hull.places(spacing);
         let centre = moments.centre();
-        Some(Self {
+        Ok(Self {
+            roi,
             volume: surface.volume,
             area: surface.area,
             voxels: moments.n as f64,
-            voxel_volume: spacing.iter().product(),
             centre: std::array::from_fn(|a| (centre[a] + bounds.min[a] as f64) * spacing[a]),
             variances: moments.principal_variances(spacing),
             hull,
             vertices,
+            intensities: OnceCell::new(),
+            least_box: OnceCell::new(),
+            least_ellipsoid: OnceCell::new(),
+            moran_and_geary: OnceCell::new(),
         })
     }
 
-    fn hull_size(&self) -> (f64, f64) {
+    pub(super) fn volume(&self) -> f64 {
+        self.volume
+    }
+
+    pub(super) fn area(&self) -> f64 {
+        self.area
+    }
+
+    pub(super) fn voxel_volume(&self) -> Value {
+        finite(self.voxels * self.spacing().iter().product::<f64>())
+    }
+
+    pub(super) fn compactness_1(&self) -> Value {
+        ratio(self.volume, PI.sqrt() * self.area.powf(1.5))
+    }
+
+    pub(super) fn compactness_2(&self) -> Value {
+        ratio(36.0 * PI * self.volume * self.volume, self.area.powi(3))
+    }
+
+    pub(super) fn spherical_disproportion(&self) -> Value {
+        ratio(self.area, self.sphere_area())
+    }
+
+    pub(super) fn sphericity(&self) -> Value {
+        ratio(self.sphere_area(), self.area)
+    }
+
+    pub(super) fn asphericity(&self) -> Value {
+        self.spherical_disproportion().map(|disproportion| disproportion - 1.0)
+    }
+
+    /// Surface of the sphere of the same volume.
+    fn sphere_area(&self) -> f64 {
+        (36.0 * PI * self.volume * self.volume).cbrt()
+    }
+
+    pub(super) fn centre_of_mass_shift(&self) -> Value {
+        self.intensities().shift_from(self.centre, self.spacing())
+    }
+
+    pub(super) fn integrated_intensity(&self) -> Value {
+        self.intensities().mean().and_then(|mean| finite(mean * self.volume))
+    }
+
+    pub(super) fn diameter(&self) -> Value {
+        finite(diameter(&self.vertices))
+    }
+
+    /// Length of a principal axis, 0 for the longest.
+    pub(super) fn axis_length(&self, axis: usize) -> Value {
+        finite(4.0 * self.variances[axis].sqrt())
+    }
+
+    /// Length of a principal axis over that of the longest.
+    pub(super) fn relative_axis(&self, axis: usize) -> Value {
+        let major = self.variances[0];
+        match major > 0.0 {
+            true => finite((self.variances[axis] / major).sqrt()),
+            false => Err(Missing::TooFewVoxels),
+        }
+    }
+
+    pub(super) fn volume_density(&self, body: Result<Body, Missing>) -> Value {
+        ratio(self.volume, body?.volume)
+    }
+
+    pub(super) fn area_density(&self, body: Result<Body, Missing>) -> Value {
+        ratio(self.area, body?.area)
+    }
+
+    pub(super) fn axis_aligned_box(&self) -> Result<Body, Missing> {
+        Ok(Body::of_box(extents(&self.vertices)))
+    }
+
+    /// The box of least volume, turned freely.
+    pub(super) fn least_box(&self) -> Result<Body, Missing> {
+        let find = || boxes::least_box(&self.hull, self.spacing());
+        self.least_box.get_or_init(find).map(Body::of_box).ok_or(Missing::TooFewVoxels)
+    }
+
+    /// The ellipsoid along the principal axes.
+    pub(super) fn approximate_ellipsoid(&self) -> Result<Body, Missing> {
+        match self.variances[2] > 0.0 {
+            true => Ok(Body::of_ellipsoid(self.variances.map(|v| 2.0 * v.sqrt()))),
+            false => Err(Missing::TooFewVoxels),
+        }
+    }
+
+    /// The enclosing ellipsoid of least volume.
+    pub(super) fn least_ellipsoid(&self) -> Result<Body, Missing> {
+        let find = || ellipsoid::least_enclosing(&self.vertices);
+        self.least_ellipsoid.get_or_init(find).map(Body::of_ellipsoid).ok_or(Missing::TooFewVoxels)
+    }
+
+    pub(super) fn convex_hull(&self) -> Result<Body, Missing> {
         let (mut volume, mut area) = (0.0, 0.0);
         for &[a, b, c] in &self.hull.faces {
             let [a, b, c] = [a, b, c].map(|i| self.vertices[i]);
@@ -203,7 +196,38 @@ impl Shape {
             volume += dot(a, normal) / 6.0;
             area += 0.5 * norm(normal);
         }
-        (volume, area)
+        Ok(Body { volume, area })
+    }
+
+    pub(super) fn moran_i(&self) -> Value {
+        self.moran_and_geary()[0]
+    }
+
+    pub(super) fn geary_c(&self) -> Value {
+        self.moran_and_geary()[1]
+    }
+
+    fn moran_and_geary(&self) -> [Value; 2] {
+        *self.moran_and_geary.get_or_init(|| {
+            let Some(bounds) = tight_box(&self.roi.intensity) else {
+                return [Err(Missing::EmptyRegion); 2];
+            };
+            let span = |a: usize| bounds.min[a]..bounds.max[a];
+            let part = ndarray::s![span(2), span(1), span(0)];
+            autocorrelation::moran_and_geary(
+                &self.roi.intensities.slice(part).to_owned(),
+                &self.roi.intensity.slice(part).to_owned(),
+                self.spacing(),
+            )
+        })
+    }
+
+    fn intensities(&self) -> &IntensityMoments {
+        self.intensities.get_or_init(|| IntensityMoments::of(self.roi))
+    }
+
+    fn spacing(&self) -> Vec3 {
+        self.roi.geometry.spacing
     }
 }
 

@@ -2,11 +2,14 @@
 //! manual, 3.6.1 and 3.7.1).
 
 use super::directions::{self, NEAREST, Offset};
+use super::glcm::CoOccurrence;
 use super::grid::Grid;
 use super::neighbours::{self, Counts};
-use super::{Computed, glcm, level_table};
+use super::of_level_table;
+use crate::features::compute;
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::TextureParameters;
+use crate::features::selection::Selected;
 use crate::value::{Missing, Value};
 
 /// Features averaged over matrices: over those for which a feature can be computed.
@@ -49,42 +52,41 @@ impl Mean {
     }
 }
 
-/// GLCM and GLRLM of a region.
+/// What GLCM and GLRLM of a region are made from.
 pub(super) struct Directional<'a> {
     pub grid: &'a Grid<'a>,
     pub parameters: &'a TextureParameters,
     pub spacing: [f64; 3],
-    pub glcm: &'a [Aggregation],
-    pub glrlm: &'a [Aggregation],
 }
 
 impl Directional<'_> {
-    pub(super) fn compute(&self) -> Vec<Computed> {
-        let co_occurrence = || Wanted::new(Family::Glcm, self.glcm);
-        let run_length = || Wanted::new(Family::Glrlm, self.glrlm);
+    /// The values of both families.
+    pub(super) fn compute(
+        &self,
+        glcm: Option<&Selected>,
+        glrlm: Option<&Selected>,
+    ) -> [Option<Vec<Value>>; 2] {
         if self.parameters.glcm_distance <= 1 {
-            return self.of_directions(&NEAREST, true, vec![co_occurrence(), run_length()]);
+            return self.of_directions(&NEAREST, true, [glcm, glrlm]);
         }
         let far = directions::at_distance(self.parameters.glcm_distance, self.grid.size);
-        let mut computed = self.of_directions(&far, false, vec![co_occurrence()]);
-        computed.extend(self.of_directions(&NEAREST, true, vec![run_length()]));
-        computed
+        let [glcm, _] = self.of_directions(&far, false, [glcm, None]);
+        let [_, glrlm] = self.of_directions(&NEAREST, true, [None, glrlm]);
+        [glcm, glrlm]
     }
 
     fn of_directions(
         &self,
         offsets: &[Offset],
         runs: bool,
-        mut wanted: Vec<Wanted>,
-    ) -> Vec<Computed> {
+        families: [Option<&Selected>; 2],
+    ) -> [Option<Vec<Value>>; 2] {
         use Aggregation::*;
-        wanted.retain(|w| !w.aggregations.is_empty());
-        if wanted.is_empty() {
-            return Vec::new();
+        let mut wanted = families.map(|selected| selected.map(Wanted::new));
+        if wanted.iter().all(Option::is_none) {
+            return [None, None];
         }
-        let asked = |list: &[Aggregation]| {
-            wanted.iter().any(|w| w.aggregations.iter().any(|a| list.contains(a)))
-        };
+        let asked = |list: &[Aggregation]| families.iter().flatten().any(|s| s.wants_any(list));
         let flat = offsets.iter().filter(|offset| offset[2] == 0).count();
         let offsets = if asked(&[Average3D, Merged3D]) { offsets } else { &offsets[..flat] };
         let by_slice = asked(&[Average2D, SliceMerged2D]);
@@ -98,14 +100,14 @@ impl Directional<'_> {
         let each_slice = |z: usize, counts: &[Counts]| {
             let voxels = self.grid.slice_voxels[z] as f64;
             let merged = merge_slices.then(|| Merged::new(counts, &weights[..flat], voxels));
-            for w in &mut wanted {
-                if w.wants(Average2D) {
+            for w in wanted.iter_mut().flatten() {
+                if w.selected.wants(Average2D) {
                     for direction in counts {
-                        w.over_directions.push(&self.features(w.family, direction, voxels));
+                        w.over_directions.push(&self.values(w.selected, direction, voxels));
                     }
                 }
-                if let Some(merged) = merged.as_ref().filter(|_| w.wants(SliceMerged2D)) {
-                    w.over_slices.push(&self.features(w.family, &merged.counts, merged.voxels));
+                if let Some(merged) = merged.as_ref().filter(|_| w.selected.wants(SliceMerged2D)) {
+                    w.over_slices.push(&self.values(w.selected, &merged.counts, merged.voxels));
                 }
             }
         };
@@ -118,60 +120,51 @@ impl Directional<'_> {
         let merged_flat = || Merged::new(&totals[..flat], &weights[..flat], voxels);
         let merged_all = || Merged::new(&totals, &weights, voxels);
         let of_merged =
-            |family, merged: Merged| self.features(family, &merged.counts, merged.voxels);
-        let averaged = |family, totals: &[Counts]| {
+            |selected, merged: Merged| self.values(selected, &merged.counts, merged.voxels);
+        let averaged = |selected, totals: &[Counts]| {
             let mut mean = Mean::default();
             for direction in totals {
-                mean.push(&self.features(family, direction, voxels));
+                mean.push(&self.values(selected, direction, voxels));
             }
             mean.finish()
         };
-        let mut computed = Vec::new();
-        for w in wanted {
-            let Wanted { family, aggregations, over_directions, over_slices } = w;
+        wanted.map(|wanted| {
+            let Wanted { selected, over_directions, over_slices } = wanted?;
             let (mut over_directions, mut over_slices) = (Some(over_directions), Some(over_slices));
-            for &aggregation in aggregations {
-                let values = match aggregation {
-                    Average2D => over_directions.take().unwrap_or_default().finish(),
-                    SliceMerged2D => over_slices.take().unwrap_or_default().finish(),
-                    DirectionMerged2_5D => averaged(family, &totals[..flat]),
-                    Merged2_5D => of_merged(family, merged_flat()),
-                    Average3D => averaged(family, &totals),
-                    _ => of_merged(family, merged_all()),
-                };
-                computed.push(Computed { family, aggregation, values });
-            }
-        }
-        computed
+            let of_aggregation = |aggregation: &Aggregation| match aggregation {
+                Average2D => over_directions.take().unwrap_or_default().finish(),
+                SliceMerged2D => over_slices.take().unwrap_or_default().finish(),
+                DirectionMerged2_5D => averaged(selected, &totals[..flat]),
+                Merged2_5D => of_merged(selected, merged_flat()),
+                Average3D => averaged(selected, &totals),
+                _ => of_merged(selected, merged_all()),
+            };
+            Some(selected.aggregations.iter().flat_map(of_aggregation).collect())
+        })
     }
 
-    fn features(&self, family: Family, counts: &Counts, voxels: f64) -> Vec<Value> {
-        match family {
-            Family::Glcm => {
-                let entries = counts.co_occurrences();
-                glcm::features(&entries, &self.grid.grey, self.grid.n_levels).to_vec()
-            }
-            _ => level_table::features(&counts.runs(), &self.grid.grey, voxels)[..16].to_vec(),
+    fn values(&self, selected: &Selected, counts: &Counts, voxels: f64) -> Vec<Value> {
+        let grey = &self.grid.grey;
+        if selected.family == Family::Glrlm {
+            return of_level_table(selected, &counts.runs(), grey, voxels);
         }
+        let entries = counts.co_occurrences();
+        let matrix = CoOccurrence::of(&entries, grey, self.grid.n_levels);
+        let input = matrix.as_ref().map(compute::Input::Glcm).map_err(|reason| *reason);
+        compute::values(&selected.features, input)
     }
 }
 
 /// What is asked of a family, and the averages that build up slice by slice.
 struct Wanted<'a> {
-    family: Family,
-    aggregations: &'a [Aggregation],
+    selected: &'a Selected,
     over_directions: Mean,
     over_slices: Mean,
 }
 
 impl<'a> Wanted<'a> {
-    fn new(family: Family, aggregations: &'a [Aggregation]) -> Self {
-        let (over_directions, over_slices) = (Mean::default(), Mean::default());
-        Self { family, aggregations, over_directions, over_slices }
-    }
-
-    fn wants(&self, aggregation: Aggregation) -> bool {
-        self.aggregations.contains(&aggregation)
+    fn new(selected: &'a Selected) -> Self {
+        Self { selected, over_directions: Mean::default(), over_slices: Mean::default() }
     }
 }
 

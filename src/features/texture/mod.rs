@@ -27,19 +27,21 @@
 mod aggregation;
 mod directions;
 mod entries;
-mod glcm;
+pub(super) mod glcm;
 mod grid;
-mod level_table;
+pub(super) mod level_table;
 mod neighbours;
 mod ngldm;
-mod ngtdm;
+pub(super) mod ngtdm;
 mod zones;
 
 use self::aggregation::Directional;
 use self::grid::Grid;
+use super::compute;
 use super::family::{Aggregation, Family};
 use super::parameters::TextureParameters;
-use crate::features::FeatureValues;
+use super::selection::Selected;
+use super::table::Feature;
 use crate::region::Levels;
 use crate::value::{Missing, Value};
 
@@ -52,199 +54,84 @@ pub fn compute(
     parameters: &TextureParameters,
     family: Family,
     aggregation: Aggregation,
-) -> FeatureValues {
-    compute_all(levels, parameters, &[(family, &[aggregation])])
-        .pop()
-        .map(|(_, _, values)| values)
-        .unwrap_or_default()
+) -> Vec<(&'static Feature, Value)> {
+    if !family.has_matrices() {
+        return Vec::new();
+    }
+    let selected = Selected::new(family, &[aggregation], |_| true);
+    let values = compute_all(levels, parameters, std::slice::from_ref(&selected)).concat();
+    selected.columns().map(|(feature, _)| feature).zip(values).collect()
 }
 
-/// Features of several families and aggregations, in the order asked for.
+/// The values of several texture families, each in the order of [`Selected::columns`]; a family is
+/// there once at most.
 ///
 /// Matrices are counted once for all aggregations of a family, and pairs and runs of neighbours
 /// together. The families are computed side by side in rayon's current pool.
 pub fn compute_all(
     levels: &Levels,
     parameters: &TextureParameters,
-    wanted: &[(Family, &[Aggregation])],
-) -> Vec<(Family, Aggregation, FeatureValues)> {
-    let of = |family: Family| -> Vec<Aggregation> {
-        let asked = wanted.iter().filter(|(f, _)| *f == family).flat_map(|(_, list)| list.iter());
-        let mut list: Vec<Aggregation> =
-            asked.copied().filter(|a| family.aggregations().contains(a)).collect();
-        list.sort_unstable();
-        list.dedup();
-        list
+    selected: &[Selected],
+) -> Vec<Vec<Value>> {
+    let of = |family: Family| selected.iter().find(|s| s.family == family && !s.is_empty());
+    let reach = |family: Family, distance: u16| match of(family) {
+        Some(_) => usize::from(distance.max(1)),
+        None => 1,
     };
-    let [glcm, glrlm] = [Family::Glcm, Family::Glrlm].map(of);
-    let [glszm, gldzm] = [Family::Glszm, Family::Gldzm].map(of);
-    let [ngtdm, ngldm] = [Family::Ngtdm, Family::Ngldm].map(of);
-    let reach = |list: &[Aggregation], distance: u16| {
-        if list.is_empty() { 1 } else { usize::from(distance.max(1)) }
-    };
-    let border =
-        reach(&ngtdm, parameters.ngtdm_distance).max(reach(&ngldm, parameters.ngldm_distance));
+    let border = reach(Family::Ngtdm, parameters.ngtdm_distance)
+        .max(reach(Family::Ngldm, parameters.ngldm_distance));
     let grid = Grid::new(levels, border);
+    if grid.voxels == 0 {
+        let missing = |s: &Selected| vec![Err(Missing::EmptyRegion); s.len()];
+        return selected.iter().map(missing).collect();
+    }
 
+    let directional = Directional { grid: &grid, parameters, spacing: levels.spacing };
     let ((directional, zones), (tones, dependences)) = rayon::join(
         || {
             rayon::join(
-                || {
-                    Directional {
-                        grid: &grid,
-                        parameters,
-                        spacing: levels.spacing,
-                        glcm: &glcm,
-                        glrlm: &glrlm,
-                    }
-                    .compute()
-                },
-                || zones::compute(&grid, levels, &glszm, &gldzm),
+                || directional.compute(of(Family::Glcm), of(Family::Glrlm)),
+                || zones::compute(&grid, levels, of(Family::Glszm), of(Family::Gldzm)),
             )
         },
         || {
             rayon::join(
-                || ngtdm::compute(&grid, parameters, &ngtdm),
-                || ngldm::compute(&grid, parameters, &ngldm),
+                || of(Family::Ngtdm).map(|s| ngtdm::compute(&grid, parameters, s)),
+                || of(Family::Ngldm).map(|s| ngldm::compute(&grid, parameters, s)),
             )
         },
     );
-
-    let computed: Vec<Computed> =
-        [directional, zones, tones, dependences].into_iter().flatten().collect();
-    let find = |family: Family, aggregation: Aggregation| -> FeatureValues {
-        if grid.voxels == 0 && family.aggregations().contains(&aggregation) {
-            return ids(family).iter().map(|&id| (id, Err(Missing::EmptyRegion))).collect();
-        }
-        computed
-            .iter()
-            .find(|c| c.family == family && c.aggregation == aggregation)
-            .map(|c| ids(family).iter().copied().zip(c.values.iter().copied()).collect())
-            .unwrap_or_default()
-    };
-    wanted
+    let [mut glcm, mut glrlm] = directional;
+    let [mut glszm, mut gldzm] = zones;
+    let (mut ngtdm, mut ngldm) = (tones, dependences);
+    selected
         .iter()
-        .flat_map(|&(family, list)| list.iter().map(move |&a| (family, a)))
-        .map(|(family, aggregation)| (family, aggregation, find(family, aggregation)))
+        .map(|s| {
+            let values = match s.family {
+                Family::Glcm => glcm.take(),
+                Family::Glrlm => glrlm.take(),
+                Family::Glszm => glszm.take(),
+                Family::Gldzm => gldzm.take(),
+                Family::Ngtdm => ngtdm.take(),
+                Family::Ngldm => ngldm.take(),
+                _ => None,
+            };
+            values.unwrap_or_default()
+        })
         .collect()
 }
 
-/// Values of a family, in the order of [`ids`].
-struct Computed {
-    family: Family,
-    aggregation: Aggregation,
-    values: Vec<Value>,
-}
-
-/// The families' feature ids in the order in which their modules return values, which is the
-/// feature table's.
-fn ids(family: Family) -> &'static [&'static str] {
-    match family {
-        Family::Glcm => &[
-            "cm_joint_max",
-            "cm_joint_avg",
-            "cm_joint_var",
-            "cm_joint_entr",
-            "cm_diff_avg",
-            "cm_diff_var",
-            "cm_diff_entr",
-            "cm_sum_avg",
-            "cm_sum_var",
-            "cm_sum_entr",
-            "cm_energy",
-            "cm_contrast",
-            "cm_dissimilarity",
-            "cm_inv_diff",
-            "cm_inv_diff_norm",
-            "cm_inv_diff_mom",
-            "cm_inv_diff_mom_norm",
-            "cm_inv_var",
-            "cm_corr",
-            "cm_auto_corr",
-            "cm_clust_tend",
-            "cm_clust_shade",
-            "cm_clust_prom",
-            "cm_info_corr1",
-            "cm_info_corr2",
-        ],
-        Family::Glrlm => &[
-            "rlm_sre",
-            "rlm_lre",
-            "rlm_lgre",
-            "rlm_hgre",
-            "rlm_srlge",
-            "rlm_srhge",
-            "rlm_lrlge",
-            "rlm_lrhge",
-            "rlm_glnu",
-            "rlm_glnu_norm",
-            "rlm_rlnu",
-            "rlm_rlnu_norm",
-            "rlm_r_perc",
-            "rlm_gl_var",
-            "rlm_rl_var",
-            "rlm_rl_entr",
-        ],
-        Family::Glszm => &[
-            "szm_sze",
-            "szm_lze",
-            "szm_lgze",
-            "szm_hgze",
-            "szm_szlge",
-            "szm_szhge",
-            "szm_lzlge",
-            "szm_lzhge",
-            "szm_glnu",
-            "szm_glnu_norm",
-            "szm_zsnu",
-            "szm_zsnu_norm",
-            "szm_z_perc",
-            "szm_gl_var",
-            "szm_zs_var",
-            "szm_zs_entr",
-        ],
-        Family::Gldzm => &[
-            "dzm_sde",
-            "dzm_lde",
-            "dzm_lgze",
-            "dzm_hgze",
-            "dzm_sdlge",
-            "dzm_sdhge",
-            "dzm_ldlge",
-            "dzm_ldhge",
-            "dzm_glnu",
-            "dzm_glnu_norm",
-            "dzm_zdnu",
-            "dzm_zdnu_norm",
-            "dzm_z_perc",
-            "dzm_gl_var",
-            "dzm_zd_var",
-            "dzm_zd_entr",
-        ],
-        Family::Ngtdm => {
-            &["ngt_coarseness", "ngt_contrast", "ngt_busyness", "ngt_complexity", "ngt_strength"]
-        }
-        Family::Ngldm => &[
-            "ngl_lde",
-            "ngl_hde",
-            "ngl_lgce",
-            "ngl_hgce",
-            "ngl_ldlge",
-            "ngl_ldhge",
-            "ngl_hdlge",
-            "ngl_hdhge",
-            "ngl_glnu",
-            "ngl_glnu_norm",
-            "ngl_dcnu",
-            "ngl_dcnu_norm",
-            "ngl_dc_perc",
-            "ngl_gl_var",
-            "ngl_dc_var",
-            "ngl_dc_entr",
-            "ngl_dc_energy",
-        ],
-        _ => &[],
-    }
+/// The features of a matrix of levels against lengths, sizes, distances or dependences. `voxels` is
+/// N_v.
+fn of_level_table(
+    selected: &Selected,
+    entries: &[entries::Entry],
+    grey: &[u16],
+    voxels: f64,
+) -> Vec<Value> {
+    let table = level_table::LevelTable::of(entries, grey, voxels);
+    let input = table.as_ref().map(compute::Input::LevelTable).map_err(|reason| *reason);
+    compute::values(&selected.features, input)
 }
 
 #[cfg(test)]

@@ -5,53 +5,43 @@ use multiversion::multiversion;
 use super::aggregation::Mean;
 use super::entries::Tally;
 use super::grid::Grid;
-use super::{Computed, level_table};
-use crate::features::family::{Aggregation, Family};
+use super::of_level_table;
+use crate::features::family::Aggregation;
 use crate::features::parameters::TextureParameters;
+use crate::features::selection::Selected;
 use crate::value::Value;
 
-/// Features with each aggregation.
+/// The values with each aggregation.
 pub(super) fn compute(
     grid: &Grid,
     parameters: &TextureParameters,
-    aggregations: &[Aggregation],
-) -> Vec<Computed> {
+    selected: &Selected,
+) -> Vec<Value> {
     use Aggregation::{BySlice2D, MergedSlices2_5D, Volume3D};
-    if aggregations.is_empty() {
-        return Vec::new();
-    }
-    let in_plane = aggregations.iter().any(|&a| a != Volume3D);
-    let volume = aggregations.contains(&Volume3D);
+    let in_plane = selected.wants_any(&[BySlice2D, MergedSlices2_5D]);
     let mut mean = Mean::default();
     let each_slice = |z: usize, counts: &Tally| {
-        if aggregations.contains(&BySlice2D) {
-            mean.push(&features(counts, grid, grid.slice_voxels[z]));
+        if selected.wants(BySlice2D) {
+            mean.push(&values(selected, counts, grid, grid.slice_voxels[z]));
         }
     };
     let radius = usize::from(parameters.ngldm_distance.max(1)).min(grid.border);
-    let (alpha, scopes) = (parameters.ngldm_coarseness, [in_plane, volume]);
+    let (alpha, scopes) = (parameters.ngldm_coarseness, [in_plane, selected.wants(Volume3D)]);
     let [slices, whole] = match (2 * radius + 1).pow(3) <= usize::from(u16::MAX) {
         true => dependences::<u16>(grid, radius, alpha, scopes, each_slice),
         false => dependences::<u32>(grid, radius, alpha, scopes, each_slice),
     };
     let mut mean = Some(mean);
-    let mut values = |aggregation| match aggregation {
+    let of_aggregation = |aggregation: &Aggregation| match aggregation {
         BySlice2D => mean.take().unwrap_or_default().finish(),
-        MergedSlices2_5D => features(&slices, grid, grid.voxels),
-        _ => features(&whole, grid, grid.voxels),
+        MergedSlices2_5D => values(selected, &slices, grid, grid.voxels),
+        _ => values(selected, &whole, grid, grid.voxels),
     };
-    aggregations
-        .iter()
-        .map(|&aggregation| Computed {
-            family: Family::Ngldm,
-            aggregation,
-            values: values(aggregation),
-        })
-        .collect()
+    selected.aggregations.iter().flat_map(of_aggregation).collect()
 }
 
-fn features(counts: &Tally, grid: &Grid, voxels: usize) -> Vec<Value> {
-    level_table::features(&counts.entries(), &grid.grey, voxels as f64).to_vec()
+fn values(selected: &Selected, counts: &Tally, grid: &Grid, voxels: usize) -> Vec<Value> {
+    of_level_table(selected, &counts.entries(), &grid.grey, voxels as f64)
 }
 
 /// Entries of the slices merged and of the volume.

@@ -5,34 +5,32 @@
 
 use multiversion::multiversion;
 
-use super::Computed;
 use super::aggregation::Mean;
 use super::grid::Grid;
-use crate::features::family::{Aggregation, Family};
+use crate::features::compute;
+use crate::features::family::Aggregation;
 use crate::features::parameters::TextureParameters;
+use crate::features::selection::Selected;
 use crate::value::{Missing, Value, finite, ratio};
 
 /// The largest coarseness (IBSI manual, 3.10): that of a region without differences.
 const MAX_COARSENESS: f64 = 1e6;
 
-/// Features with each aggregation.
+/// The values with each aggregation.
 pub(super) fn compute(
     grid: &Grid,
     parameters: &TextureParameters,
-    aggregations: &[Aggregation],
-) -> Vec<Computed> {
+    selected: &Selected,
+) -> Vec<Value> {
     use Aggregation::{BySlice2D, MergedSlices2_5D, Volume3D};
-    if aggregations.is_empty() {
-        return Vec::new();
-    }
     let within = |n: usize| usize::from(parameters.ngtdm_distance.max(1)).min(n.max(1));
     let radius = within(grid.size.into_iter().max().unwrap_or(1)).min(grid.border);
-    let in_plane = aggregations.iter().any(|&a| a != Volume3D);
-    let volume = aggregations.contains(&Volume3D);
+    let in_plane = selected.wants_any(&[BySlice2D, MergedSlices2_5D]);
+    let volume = selected.wants(Volume3D);
     let mut mean = Mean::default();
     let each_slice = |differences: &Differences| {
-        if aggregations.contains(&BySlice2D) {
-            mean.push(&features(&differences.tones(grid)));
+        if selected.wants(BySlice2D) {
+            mean.push(&values(selected, differences, grid));
         }
     };
     // Sums and counts of neighbours share a number: the count in its upper bits.
@@ -43,19 +41,19 @@ pub(super) fn compute(
         false => differences::<u64>(grid, radius, in_plane, volume, each_slice),
     };
     let mut mean = Some(mean);
-    let mut values = |aggregation| match aggregation {
+    let of_aggregation = |aggregation: &Aggregation| match aggregation {
         BySlice2D => mean.take().unwrap_or_default().finish(),
-        MergedSlices2_5D => features(&slices.tones(grid)).to_vec(),
-        _ => features(&whole.tones(grid)).to_vec(),
+        MergedSlices2_5D => values(selected, &slices, grid),
+        _ => values(selected, &whole, grid),
     };
-    aggregations
-        .iter()
-        .map(|&aggregation| Computed {
-            family: Family::Ngtdm,
-            aggregation,
-            values: values(aggregation),
-        })
-        .collect()
+    selected.aggregations.iter().flat_map(of_aggregation).collect()
+}
+
+fn values(selected: &Selected, differences: &Differences, grid: &Grid) -> Vec<Value> {
+    let rows = differences.tones(grid);
+    let tones = Tones::of(&rows);
+    let input = tones.as_ref().map(compute::Input::Ngtdm).map_err(|reason| *reason);
+    compute::values(&selected.features, input)
 }
 
 /// The matrix of the slices merged and that of the volume.
@@ -69,7 +67,7 @@ pub(super) fn matrices(grid: &Grid, radius: usize) -> [Vec<Tone>; 2] {
 
 /// A row of the matrix, for a level with a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Tone {
+pub(crate) struct Tone {
     /// Grey level.
     pub level: f64,
     /// n_i: voxels of the level that have a neighbour.
@@ -255,53 +253,90 @@ impl<P: Packed> Scratch<P> {
     }
 }
 
-/// Coarseness, contrast, busyness, complexity, strength.
+/// The matrix and what its features share.
 ///
 /// The double sums over levels are taken apart into sums of powers, or swept over sorted levels, so
 /// that their cost does not grow with the square of the number of levels.
-pub(super) fn features(tones: &[Tone]) -> [Value; 5] {
-    let voxels: u64 = tones.iter().map(|tone| tone.count).sum();
-    if voxels == 0 {
-        return [Err(Missing::NoNeighbours); 5];
+pub(crate) struct Tones<'a> {
+    tones: &'a [Tone],
+    voxels: f64,
+    /// Number of levels that occur.
+    n: f64,
+    /// Σ s_i and Σ p_i s_i.
+    differences: f64,
+    weighted: f64,
+}
+
+impl<'a> Tones<'a> {
+    /// # Errors
+    /// No voxel has a neighbour.
+    pub(super) fn of(tones: &'a [Tone]) -> Result<Self, Missing> {
+        let voxels: u64 = tones.iter().map(|tone| tone.count).sum();
+        if voxels == 0 {
+            return Err(Missing::NoNeighbours);
+        }
+        let voxels = voxels as f64;
+        Ok(Self {
+            tones,
+            voxels,
+            n: tones.len() as f64,
+            differences: tones.iter().map(|tone| tone.difference).sum(),
+            weighted: tones.iter().map(|t| t.count as f64 / voxels * t.difference).sum(),
+        })
     }
-    let voxels = voxels as f64;
-    let p = |tone: &Tone| tone.count as f64 / voxels;
-    let differences: f64 = tones.iter().map(|tone| tone.difference).sum();
-    let weighted: f64 = tones.iter().map(|tone| p(tone) * tone.difference).sum();
-    let n = tones.len() as f64;
 
-    let mean: f64 = tones.iter().map(|tone| p(tone) * tone.level).sum();
-    let variance: f64 = tones.iter().map(|tone| p(tone) * (tone.level - mean).powi(2)).sum();
-    let contrast = if tones.len() > 1 {
-        2.0 * variance / (n * (n - 1.0)) * (differences / voxels)
-    } else {
-        0.0
-    };
-
-    let mut products: Vec<f64> = tones.iter().map(|tone| tone.level * p(tone)).collect();
-    products.sort_by(f64::total_cmp);
-    let mut before = 0.0;
-    let mut busy = 0.0;
-    for (k, &product) in products.iter().enumerate() {
-        busy += 2.0 * (product * k as f64 - before);
-        before += product;
+    fn p(&self, tone: &Tone) -> f64 {
+        tone.count as f64 / self.voxels
     }
-    let busyness = if tones.len() > 1 { ratio(weighted, busy) } else { Ok(0.0) };
 
-    // ΣΣ (p + p')(i - i')² = 2 Σ p Σ' (i - i')², with levels from the mean of those that occur.
-    let centre = tones.iter().map(|tone| tone.level).sum::<f64>() / n;
-    let scatter: f64 = tones.iter().map(|tone| (tone.level - centre).powi(2)).sum();
-    let spread: f64 =
-        tones.iter().map(|tone| p(tone) * (n * (tone.level - centre).powi(2) + scatter)).sum();
-    let strength = if differences == 0.0 { Ok(0.0) } else { finite(2.0 * spread / differences) };
+    pub(in crate::features) fn coarseness(&self) -> Value {
+        finite(self.weighted.recip().min(MAX_COARSENESS))
+    }
 
-    [
-        finite(weighted.recip().min(MAX_COARSENESS)),
-        finite(contrast),
-        busyness,
-        finite(complexity(tones, voxels)),
-        strength,
-    ]
+    pub(in crate::features) fn contrast(&self) -> Value {
+        if self.tones.len() < 2 {
+            return Ok(0.0);
+        }
+        let mean: f64 = self.tones.iter().map(|tone| self.p(tone) * tone.level).sum();
+        let variance: f64 =
+            self.tones.iter().map(|tone| self.p(tone) * (tone.level - mean).powi(2)).sum();
+        finite(2.0 * variance / (self.n * (self.n - 1.0)) * (self.differences / self.voxels))
+    }
+
+    pub(in crate::features) fn busyness(&self) -> Value {
+        if self.tones.len() < 2 {
+            return Ok(0.0);
+        }
+        let mut products: Vec<f64> =
+            self.tones.iter().map(|tone| tone.level * self.p(tone)).collect();
+        products.sort_by(f64::total_cmp);
+        let mut before = 0.0;
+        let mut busy = 0.0;
+        for (k, &product) in products.iter().enumerate() {
+            busy += 2.0 * (product * k as f64 - before);
+            before += product;
+        }
+        ratio(self.weighted, busy)
+    }
+
+    pub(in crate::features) fn complexity(&self) -> Value {
+        finite(complexity(self.tones, self.voxels))
+    }
+
+    /// ΣΣ (p + p')(i - i')² = 2 Σ p Σ' (i - i')², with levels from the mean of those that occur.
+    pub(in crate::features) fn strength(&self) -> Value {
+        if self.differences == 0.0 {
+            return Ok(0.0);
+        }
+        let centre = self.tones.iter().map(|tone| tone.level).sum::<f64>() / self.n;
+        let scatter: f64 = self.tones.iter().map(|tone| (tone.level - centre).powi(2)).sum();
+        let spread: f64 = self
+            .tones
+            .iter()
+            .map(|tone| self.p(tone) * (self.n * (tone.level - centre).powi(2) + scatter))
+            .sum();
+        finite(2.0 * spread / self.differences)
+    }
 }
 
 /// `1/N ΣΣ |i - i'| (p s + p' s') / (p + p')`.

@@ -11,26 +11,26 @@ use ndarray::Array3;
 use super::aggregation::Mean;
 use super::entries::Tally;
 use super::grid::Grid;
-use super::{Computed, level_table};
-use crate::features::family::{Aggregation, Family};
+use super::of_level_table;
+use crate::features::family::Aggregation;
+use crate::features::selection::Selected;
 use crate::region::Levels;
 use crate::region::rows::runs;
 use crate::value::Value;
 
-/// Features of both families.
+/// The values of both families.
 pub(super) fn compute(
     grid: &Grid,
     levels: &Levels,
-    glszm: &[Aggregation],
-    gldzm: &[Aggregation],
-) -> Vec<Computed> {
+    glszm: Option<&Selected>,
+    gldzm: Option<&Selected>,
+) -> [Option<Vec<Value>>; 2] {
     use Aggregation::{BySlice2D, MergedSlices2_5D, Volume3D};
-    let asked = |list: &[Aggregation]| {
-        glszm.iter().chain(gldzm).any(|aggregation| list.contains(aggregation))
-    };
+    let asked =
+        |list: &[Aggregation]| [glszm, gldzm].into_iter().flatten().any(|s| s.wants_any(list));
     let mut borders = Borders::default();
     let in_plane = asked(&[BySlice2D, MergedSlices2_5D]);
-    if !gldzm.is_empty() {
+    if gldzm.is_some() {
         borders = Borders::within_slices(&levels.morphological, levels.pad, grid.size);
     }
 
@@ -41,11 +41,11 @@ pub(super) fn compute(
         for z in (0..grid.size[2]).filter(|&z| grid.slice_voxels[z] > 0) {
             let zones = find(grid, z..z + 1, &borders);
             let voxels = grid.slice_voxels[z];
-            if glszm.contains(&BySlice2D) {
-                size_mean.push(&features(&zones.by_size, grid, voxels));
+            if let Some(glszm) = glszm.filter(|s| s.wants(BySlice2D)) {
+                size_mean.push(&values(glszm, &zones.by_size, grid, voxels));
             }
-            if gldzm.contains(&BySlice2D) {
-                distance_mean.push(&features(&zones.by_distance, grid, voxels));
+            if let Some(gldzm) = gldzm.filter(|s| s.wants(BySlice2D)) {
+                distance_mean.push(&values(gldzm, &zones.by_distance, grid, voxels));
             }
             slices_merged.by_size.merge(&zones.by_size);
             slices_merged.by_distance.merge(&zones.by_distance);
@@ -58,29 +58,23 @@ pub(super) fn compute(
         Zones::new(grid)
     };
 
-    let family = |family: Family, list: &[Aggregation], mean: Mean| -> Vec<Computed> {
+    let family = |selected: &Selected, mean: Mean, of: fn(&Zones) -> &Tally| -> Vec<Value> {
         let mut mean = Some(mean);
-        let mut one = |aggregation| {
-            let of = |zones: &Zones| match family {
-                Family::Glszm => features(&zones.by_size, grid, grid.voxels),
-                _ => features(&zones.by_distance, grid, grid.voxels),
-            };
-            let values = match aggregation {
-                BySlice2D => mean.take().unwrap_or_default().finish(),
-                MergedSlices2_5D => of(&slices_merged),
-                _ => of(&volume),
-            };
-            Computed { family, aggregation, values }
+        let of_aggregation = |aggregation: &Aggregation| match aggregation {
+            BySlice2D => mean.take().unwrap_or_default().finish(),
+            MergedSlices2_5D => values(selected, of(&slices_merged), grid, grid.voxels),
+            _ => values(selected, of(&volume), grid, grid.voxels),
         };
-        list.iter().map(|&aggregation| one(aggregation)).collect()
+        selected.aggregations.iter().flat_map(of_aggregation).collect()
     };
-    let mut computed = family(Family::Glszm, glszm, size_mean);
-    computed.extend(family(Family::Gldzm, gldzm, distance_mean));
-    computed
+    [
+        glszm.map(|selected| family(selected, size_mean, |zones| &zones.by_size)),
+        gldzm.map(|selected| family(selected, distance_mean, |zones| &zones.by_distance)),
+    ]
 }
 
-fn features(tally: &Tally, grid: &Grid, voxels: usize) -> Vec<Value> {
-    level_table::features(&tally.entries(), &grid.grey, voxels as f64)[..16].to_vec()
+fn values(selected: &Selected, tally: &Tally, grid: &Grid, voxels: usize) -> Vec<Value> {
+    of_level_table(selected, &tally.entries(), &grid.grey, voxels as f64)
 }
 
 /// Both matrices.

@@ -36,8 +36,12 @@ pub fn page(report: &Report<'_>) -> Result<String> {
         .map(|assessed| {
             let lesion = case.lesions.iter().find(|l| l.id == assessed.score.lesion);
             let views = lesion.map(|lesion| {
-                let prepared =
-                    preprocess::prepare(&case.volume, &lesion.mask, &others(&lesion.id), plan);
+                let prepared = preprocess::prepare(
+                    &case.volume,
+                    &lesion.mask,
+                    &others(&lesion.id),
+                    &plan.preparation(),
+                );
                 pictures::views(&case.volume, lesion, &prepared)
             });
             LesionCard::new(assessed, views.unwrap_or_default())
@@ -59,7 +63,7 @@ pub fn page(report: &Report<'_>) -> Result<String> {
             sites => assessment.lesions.iter().any(|l| l.score.site.is_some()),
             response_name => response_name(model.link),
             first_cutoff => Value::from(Serde(model.cutoffs.first())),
-            ring => plan.regions.ring.map(|r| format!("{} to {} mm", r.inner_mm, r.outer_mm)),
+            ring => plan.processing().ring.map(|r| format!("{} to {} mm", r.inner_mm, r.outer_mm)),
             plan_hash => plan.hash(),
             plan_toml => plan.to_toml(),
             inputs => Value::from(Serde(&case.inputs)),

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::ingest::{Case, Lesion};
-use crate::preprocess::Prepared;
+use crate::preprocess::PreparedRegion;
 use crate::region::Region;
 use crate::region::Roi;
 use crate::volume::Volume;
@@ -86,7 +86,7 @@ const PLANES: [Plane; 3] = [
 ];
 
 /// Three planes through a lesion, each where its cross-section is largest.
-pub fn views(volume: &Volume, lesion: &Lesion, prepared: &[Prepared]) -> Vec<View> {
+pub fn views(volume: &Volume, lesion: &Lesion, prepared: &[PreparedRegion]) -> Vec<View> {
     let grid = volume.geometry();
     let bounds = lesion.mask.bounds();
     let region = |wanted: Region| {

@@ -1,0 +1,122 @@
+//! Plans that outlive the release that wrote them.
+//!
+//! A later release may add keys. A plan of an older schema lacks them and gets, for each, the value
+//! that computes what the older release always computed; and a plan in which all newer keys have that
+//! value has the same hash as before. So tables, signatures and journals that hold a hash, and nothing
+//! else of their plan, go on being recognised.
+
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use crate::digest::hex;
+
+/// The schema that this version writes.
+pub const SCHEMA: u32 = 1;
+
+/// A key that a schema added.
+#[derive(Debug)]
+pub(super) struct Addition {
+    /// The first schema that has it.
+    pub(super) schema: u32,
+    /// The section and key, such as `["texture", "glcm_distance"]`.
+    pub(super) path: [&'static str; 2],
+    /// The value, as JSON, that computes what was always computed.
+    pub(super) legacy: &'static str,
+}
+
+/// Keys added since schema 1, oldest first.
+pub(super) static ADDITIONS: &[Addition] = &[];
+
+impl Addition {
+    fn legacy(&self) -> Json {
+        serde_json::from_str(self.legacy).expect("the table of additions holds JSON")
+    }
+}
+
+/// Gives a plan or settings of an older schema the keys that it lacks.
+pub(super) fn upgrade(plan: &mut Json, from: u32, additions: &[Addition]) {
+    for addition in additions.iter().filter(|a| a.schema > from) {
+        let [section, key] = addition.path;
+        let Some(sections) = plan.as_object_mut() else { return };
+        let section = sections.entry(section).or_insert_with(|| Json::Object(Default::default()));
+        if let Some(keys) = section.as_object_mut()
+            && keys.get(key).is_none_or(Json::is_null)
+        {
+            keys.insert(key.to_owned(), addition.legacy());
+        }
+    }
+}
+
+/// The hash under every schema that can express the plan, oldest first: SHA-256, in hexadecimal, of
+/// the canonical JSON (keys sorted, no white space, shortest numbers that read back the same).
+pub(super) fn hashes(canonical: &Json, additions: &[Addition]) -> Vec<String> {
+    let newest = additions.iter().map(|a| a.schema).max().unwrap_or(1);
+    let mut hashes: Vec<String> = (1..=newest)
+        .filter_map(|schema| expressed(canonical.clone(), schema, additions))
+        .map(|plan| hex(&Sha256::digest(plan.to_string())))
+        .collect();
+    hashes.dedup();
+    hashes
+}
+
+/// The plan without the keys that a schema does not have; `None` where one of them matters.
+fn expressed(mut plan: Json, schema: u32, additions: &[Addition]) -> Option<Json> {
+    for addition in additions.iter().filter(|a| a.schema > schema) {
+        let [section, key] = addition.path;
+        let keys = plan.get_mut(section).and_then(Json::as_object_mut);
+        if let Some(value) = keys.and_then(|keys| keys.remove(key))
+            && value != addition.legacy()
+        {
+            return None;
+        }
+    }
+    Some(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LATER: &[Addition] = &[
+        Addition { schema: 2, path: ["texture", "glcm_neighbours"], legacy: "\"chebyshev\"" },
+        Addition { schema: 3, path: ["resampling", "edge"], legacy: "\"mirror\"" },
+    ];
+
+    fn plan(neighbours: &str, edge: &str) -> Json {
+        json!({
+            "resampling": { "edge": edge, "rounding": "none" },
+            "texture": { "glcm_distance": 1, "glcm_neighbours": neighbours },
+        })
+    }
+
+    #[test]
+    fn an_older_plan_gets_what_it_always_computed() {
+        let old =
+            json!({ "resampling": { "rounding": "none" }, "texture": { "glcm_distance": 1 } });
+        let mut upgraded = old.clone();
+        upgrade(&mut upgraded, 1, LATER);
+        assert_eq!(crate::digest::sorted(upgraded), plan("chebyshev", "mirror"));
+        let mut of_two = json!({
+            "resampling": { "rounding": "none" },
+            "texture": { "glcm_distance": 1, "glcm_neighbours": "scaled" },
+        });
+        upgrade(&mut of_two, 2, LATER);
+        assert_eq!(of_two["texture"]["glcm_neighbours"], "scaled");
+        assert_eq!(of_two["resampling"]["edge"], "mirror");
+    }
+
+    #[test]
+    fn a_plan_has_the_hash_of_every_schema_that_can_express_it() {
+        let old =
+            json!({ "resampling": { "rounding": "none" }, "texture": { "glcm_distance": 1 } });
+        let recorded = &hashes(&old, &[])[0];
+        let all = hashes(&plan("chebyshev", "mirror"), LATER);
+        assert_eq!((all.len(), &all[0]), (3, recorded));
+        assert_eq!(hashes(&plan("scaled", "mirror"), LATER).len(), 2);
+        let newest = hashes(&plan("chebyshev", "clamp"), LATER);
+        assert_eq!(newest.len(), 1);
+        assert!(!newest.contains(recorded));
+    }
+}
