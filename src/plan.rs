@@ -349,7 +349,7 @@ fn resolve_features(settings: &Settings) -> Result<Features> {
 fn resolve_maps(settings: &Settings) -> Result<Option<Vec<String>>> {
     let mut known = vec![ORIGINAL.to_owned()];
     for filter in &settings.filters {
-        filter.check().map_err(Error::BadRequest)?;
+        filter.check()?;
         for map in filter.maps() {
             if known.contains(&map) {
                 return Err(Error::bad_request(format!(
