@@ -6,8 +6,9 @@ use super::uncertainty::MeasurementError;
 use crate::error::Result;
 use crate::extract::describe_all;
 use crate::ingest::Case;
+use crate::mask::Mask;
 use crate::plan::Plan;
-use crate::preprocess::perturb::{Perturber, Ranges};
+use crate::preprocess::perturb::{Perturber, Ranges, Subject};
 use crate::row::FeatureRow;
 use crate::signature::score::{LesionValues, Scorer};
 
@@ -35,7 +36,15 @@ pub fn measurement_errors(
             if scorer.standardised_terms(&LesionValues::from(row)).is_err() {
                 return Ok(None);
             }
-            Perturber::new(case, lesion, plan, Ranges::default(), seed).map(Some)
+            let others: Vec<&Mask> =
+                case.lesions.iter().filter(|l| l.id != lesion.id).map(|l| &l.mask).collect();
+            let subject = Subject {
+                id: &lesion.id,
+                volume: &case.volume,
+                lesion: &lesion.mask,
+                others: &others,
+            };
+            Perturber::new(&subject, plan, Ranges::default(), seed).map(Some)
         })
         .collect::<Result<_>>()?;
     let work: Vec<(usize, u64)> = (0..perturbers.len())

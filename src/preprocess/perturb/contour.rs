@@ -13,16 +13,16 @@ use crate::region::rows;
 /// Distance of the nodes of the contour's random field, mm: its bumps are about this wide.
 const FIELD_NODES_MM: f64 = 5.0;
 
-/// The voxels nearest to the lesion after its contour was moved, as many as the changed volume
-/// holds.
-fn move_contour(
-    &self,
+/// The voxels nearest to a lesion after its contour was moved, as many as the changed volume holds,
+/// among those within the image. `spacing` in mm. `None` where nothing is left.
+pub(super) fn moved(
+    ranges: &Ranges,
     tumour: &Array3<bool>,
     within: &Array3<bool>,
     spacing: Vec3,
     rng: &mut ChaCha8Rng,
 ) -> Option<Array3<bool>> {
-    let change = symmetric(rng, self.ranges.volume_change);
+    let change = symmetric(rng, ranges.volume_change);
     let tight = rows::tight_box(tumour)?;
     let (nz, ny, nx) = tumour.dim();
     let room = spacing.map(|s| (CONTOUR_ROOM_MM / s).ceil() as usize);
@@ -36,7 +36,7 @@ fn move_contour(
     let count = near.iter().filter(|&&v| v).count();
     let volume = count as f64 * spacing.iter().product::<f64>();
     let radius = (volume * 3.0 / (4.0 * std::f64::consts::PI)).cbrt();
-    let sd = self.ranges.contour_mm.min(self.ranges.contour_share_of_radius * radius);
+    let sd = ranges.contour_mm.min(ranges.contour_share_of_radius * radius);
 
     let outside = ring::squared_distance(&near, spacing);
     let depth = ring::squared_distance(&near.mapv(|v| !v), spacing);

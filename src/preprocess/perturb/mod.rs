@@ -12,25 +12,32 @@
 //! depend on the image; growth and shrinkage are the level of the moved contour that holds the wanted
 //! volume.
 
+mod contour;
+mod motion;
+mod noise;
+mod sampler;
+
 use std::sync::Arc;
 
-use ndarray::{Array3, Axis};
+use ndarray::Array3;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use sha2::{Digest, Sha256};
 
-use super::resample::{cubic_weights, mirror, spline_coefficients};
+use super::resample::spline_coefficients;
 use super::{Frame, Prepared, ring, wanted_regions};
 use crate::error::{Error, Result};
 use crate::filters;
 use crate::geometry::{Geometry, IndexBox, Vec3};
-use crate::ingest::{Case, Lesion};
 use crate::mask::Mask;
 use crate::plan::Plan;
-use crate::preprocess::parameters::Spacing;
-use crate::preprocess::parameters::{Interpolation, Rounding};
-use crate::region::{Region, rows};
+use crate::preprocess::parameters::{Interpolation, Resampling, Rounding, Spacing};
+use crate::region::Region;
+use crate::volume::Volume;
+
+use motion::Motion;
+use sampler::Sampler;
 
 /// How far perturbations go. The defaults are those of reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,18 +67,23 @@ impl Default for Ranges {
     }
 }
 
-/// Distance of the nodes of the contour's random field, mm: its bumps are about this wide.
-const FIELD_NODES_MM: f64 = 5.0;
 /// Room around a lesion for a contour that moves out, mm.
 const CONTOUR_ROOM_MM: f64 = 4.0;
-/// Surroundings from which noise is estimated, mm beyond the lesion's box.
-const NOISE_SURROUNDINGS_MM: f64 = 15.0;
-/// Fewer blocks of four pixels give no estimate of noise.
-const MIN_NOISE_BLOCKS: usize = 64;
-/// Air in a CT has no noise where the scanner clips it.
-const CLIPPED_BELOW_HU: f32 = -900.0;
 /// Voxels on each side that the spline prefilter needs.
 const SPLINE_MARGIN: usize = 16;
+
+/// The lesion to perturb.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its id within the patient; a lesion's copies depend on it and on the seed.
+    pub id: &'a str,
+    /// The image, HU for CT.
+    pub volume: &'a Volume,
+    /// Its voxels, on the image's grid.
+    pub lesion: &'a Mask,
+    /// The other lesions of the image, whose voxels a ring leaves out.
+    pub others: &'a [&'a Mask],
+}
 
 /// A lesion, and all that its perturbed copies have in common.
 #[derive(Debug)]
@@ -79,7 +91,7 @@ pub struct Perturber<'a> {
     plan: &'a Plan,
     ranges: Ranges,
     seed: u64,
-    lesion_id: &'a str,
+    lesion_id: String,
     /// The image around the lesion on its own grid.
     image: Array3<f64>,
     source: IndexBox,
@@ -96,42 +108,34 @@ pub struct Perturber<'a> {
 }
 
 impl<'a> Perturber<'a> {
-    /// Prepares a lesion of a case.
+    /// Prepares a lesion. Nothing of it but its id is kept beyond what copies need.
     ///
     /// # Errors
     /// The plan has a filter that sees the whole image, which is not perturbed as a whole.
-    pub fn new(
-        case: &'a Case,
-        lesion: &'a Lesion,
-        plan: &'a Plan,
-        ranges: Ranges,
-        seed: u64,
-    ) -> Result<Self> {
-        let native = case.volume.geometry().clone();
-        let mask = &lesion.mask;
-        let voxels = set_voxels(mask);
-        let centre = native.world_to_voxel(mask.centroid());
+    pub fn new(subject: &Subject<'_>, plan: &'a Plan, ranges: Ranges, seed: u64) -> Result<Self> {
+        let Subject { id, volume, lesion, others } = *subject;
+        let native = volume.geometry().clone();
+        let voxels = set_voxels(lesion);
+        let centre = native.world_to_voxel(lesion.centroid());
         let spacing = plan.resampling.spacing_mm.resolve(native.spacing);
         let margin = margin(plan, spacing)?;
         let room: Vec3 =
             std::array::from_fn(|a| (margin[a] + 2) as f64 * spacing[a] + CONTOUR_ROOM_MM);
-        let source = source_box(&native, &voxels, centre, room, plan);
-        let others = case
-            .lesions
+        let source = source_box(&native, &voxels, centre, room, plan.resampling.interpolation);
+        let others = others
             .iter()
-            .filter(|other| other.id != lesion.id)
-            .filter(|other| source.intersection(other.mask.bounds()).is_some())
-            .map(|other| fraction(&other.mask, &source))
+            .filter(|other| source.intersection(other.bounds()).is_some())
+            .map(|other| fraction(other, &source))
             .collect();
         Ok(Self {
             plan,
             ranges,
             seed,
-            lesion_id: &lesion.id,
-            image: case.volume.crop(&source).mapv(f64::from),
-            lesion: fraction(mask, &source),
+            lesion_id: id.to_owned(),
+            image: volume.crop(&source).mapv(f64::from),
+            lesion: fraction(lesion, &source),
             others,
-            noise_sd: noise_sd(case, mask).unwrap_or(0.0),
+            noise_sd: noise::noise_sd(volume, lesion).unwrap_or(0.0),
             source,
             native,
             voxels,
@@ -149,13 +153,20 @@ impl<'a> Perturber<'a> {
     /// left. The same seed, lesion id and index give the same copy, whatever else is computed.
     pub fn copy(&self, index: u64) -> Option<Vec<Prepared>> {
         let mut rng = self.rng(index);
-        let spacing = self.plan.resampling.spacing_mm.resolve(self.native.spacing);
-        let motion = Motion::draw(self, spacing, &mut rng);
-        let (grid, bounds) = motion.grid(self, self.margin);
+        let resampling = &self.plan.resampling;
+        let spacing = resampling.spacing_mm.resolve(self.native.spacing);
+        let motion = Motion::draw(
+            self.centre,
+            self.native.spacing,
+            spacing,
+            !matches!(resampling.spacing_mm, Spacing::Volume(_)),
+            self.ranges.rotation_degrees,
+            &mut rng,
+        );
+        let (grid, bounds) = motion.grid(&self.voxels, self.margin);
         let sampler = motion.sampler(&bounds);
 
-        let intensities = self.intensities(&sampler, &mut rng);
-        let resampling = &self.plan.resampling;
+        let intensities = self.intensities(&sampler, resampling, &mut rng);
         let masks = sampler.lines(&self.native, resampling.mask_interpolation);
         let inside = |fractions: &Array3<f64>| {
             let mut fractions = fractions.clone();
@@ -165,7 +176,7 @@ impl<'a> Perturber<'a> {
         let within = sampler.within(&self.native);
         let mut tumour = inside(&self.lesion);
         tumour.zip_mut_with(&within, |t, &w| *t &= w);
-        let tumour = self.move_contour(&tumour, &within, spacing, &mut rng)?;
+        let tumour = contour::moved(&self.ranges, &tumour, &within, spacing, &mut rng)?;
 
         let whole = IndexBox::whole(grid.size);
         let wanted = super::wanted_filters(self.plan);
@@ -202,8 +213,12 @@ impl<'a> Perturber<'a> {
         ChaCha8Rng::from_seed(key)
     }
 
-    fn intensities(&self, sampler: &Sampler, rng: &mut ChaCha8Rng) -> Array3<f32> {
-        let interpolation = self.plan.resampling.interpolation;
+    fn intensities(
+        &self,
+        sampler: &Sampler,
+        &Resampling { interpolation, rounding, .. }: &Resampling,
+        rng: &mut ChaCha8Rng,
+    ) -> Array3<f32> {
         let mut image = self.image.clone();
         let sd = self.noise_sd * self.ranges.noise;
         if sd > 0.0 {
@@ -214,12 +229,11 @@ impl<'a> Perturber<'a> {
         }
         prefilter(&mut image, interpolation);
         let values = sampler.lines(&self.native, interpolation).sample(&image, &self.source);
-        match self.plan.resampling.rounding {
+        match rounding {
             Rounding::NearestInteger => values.mapv(|v| (v as f32).round()),
             Rounding::None => values.mapv(|v| v as f32),
         }
     }
-
 }
 
 /// How far, in working voxels, a copy must reach beyond its lesion.
@@ -231,7 +245,7 @@ fn margin(plan: &Plan, spacing: Vec3) -> Result<[usize; 3]> {
             Ok(None) => {
                 return Err(Error::bad_request(format!(
                     "filter {} sees the whole image, and perturbed copies hold the surroundings of \
-                     a lesion only; leave perturbations out (--perturbations 0)",
+                     a lesion only; leave perturbations out",
                     filter.maps().join(", ")
                 )));
             }
@@ -262,7 +276,7 @@ fn source_box(
     voxels: &[Vec3],
     centre: Vec3,
     room: Vec3,
-    plan: &Plan,
+    interpolation: Interpolation,
 ) -> IndexBox {
     let mm = |v: &Vec3, a: usize| (v[a] - centre[a]) * native.spacing[a];
     let plane = voxels.iter().map(|v| mm(v, 0).hypot(mm(v, 1))).fold(0.0, f64::max);
@@ -270,7 +284,7 @@ fn source_box(
     // The corner of the grid's box is sqrt(2) farther than its sides.
     let reach_plane = 2f64.sqrt() * (plane + room[0].max(room[1]));
     let reach = [reach_plane, reach_plane, height + room[2]];
-    let spline = plan.resampling.interpolation == Interpolation::TricubicSpline;
+    let spline = interpolation == Interpolation::TricubicSpline;
     let extra = if spline { SPLINE_MARGIN as f64 } else { 2.0 };
     let n = native.size;
     let low = |a: usize| centre[a] - reach[a] / native.spacing[a] - extra;
@@ -298,10 +312,10 @@ fn prefilter(values: &mut Array3<f64>, interpolation: Interpolation) {
 mod tests {
     use super::*;
     use crate::settings::Settings;
-    use crate::volume::{Volume, Voxels};
+    use crate::volume::Voxels;
 
-    /// A ball of 10 mm radius on an anisotropic grid; intensity 100 x + 10 y + z in mm plus noise.
-    fn ball(noise: f64) -> Case {
+    /// A ball of 10 mm radius on an anisotropic grid; intensity 0.5 x + 2 y - z in mm plus noise.
+    pub(super) fn ball(noise: f64) -> (Volume, Mask) {
         let geometry = Geometry::axis_aligned([50, 48, 30], [0.9, 1.0, 2.0]);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let centre = [22.0, 23.0, 29.0];
@@ -321,14 +335,17 @@ mod tests {
         }
         let mask = Mask::new(geometry.clone(), IndexBox::whole(geometry.size), inside)
             .expect("a ball has voxels");
-        Case {
-            patient: "p".into(),
-            volume: Volume::new(geometry, Voxels::F32(voxels)),
-            lesions: vec![Lesion { id: "1".into(), name: None, site: None, mask }],
-            kvp: None,
-            inputs: Vec::new(),
-            warnings: Vec::new(),
-        }
+        (Volume::new(geometry, Voxels::F32(voxels)), mask)
+    }
+
+    fn perturber<'a>(
+        (volume, lesion): &(Volume, Mask),
+        plan: &'a Plan,
+        ranges: Ranges,
+        seed: u64,
+    ) -> Perturber<'a> {
+        let subject = Subject { id: "1", volume, lesion, others: &[] };
+        Perturber::new(&subject, plan, ranges, seed).expect("no filters")
     }
 
     fn plan(interpolation: &str) -> Plan {
@@ -366,9 +383,8 @@ mod tests {
         for interpolation in ["trilinear", "tricubic_spline"] {
             let plan = plan(interpolation);
             let ranges = Ranges { rotation_degrees: 13.0, ..still() };
-            let perturber =
-                Perturber::new(&case, &case.lesions[0], &plan, ranges, 5).expect("no filters");
-            let [x, y, z] = case.lesions[0].mask.centroid();
+            let perturber = perturber(&case, &plan, ranges, 5);
+            let [x, y, z] = case.1.centroid();
             let expected = 0.5 * x + 2.0 * y - z;
             for index in 0..10 {
                 let copy = perturber.copy(index).expect("a copy");
@@ -403,8 +419,7 @@ mod tests {
         let case = ball(0.0);
         let plan = plan("trilinear");
         let ranges = Ranges { volume_change: 0.2, contour_mm: 1.0, ..still() };
-        let perturber =
-            Perturber::new(&case, &case.lesions[0], &plan, ranges, 6).expect("no filters");
+        let perturber = perturber(&case, &plan, ranges, 6);
         let ball = 4.0 / 3.0 * std::f64::consts::PI * 1000.0;
         let shares: Vec<f64> =
             (0..60).map(|i| count(&perturber.copy(i).expect("a copy")[0]) / ball).collect();
@@ -419,10 +434,7 @@ mod tests {
     fn a_copy_depends_on_seed_lesion_and_index_only() {
         let case = ball(5.0);
         let plan = plan("trilinear");
-        let perturber = |seed| {
-            Perturber::new(&case, &case.lesions[0], &plan, Ranges::default(), seed)
-                .expect("no filters")
-        };
+        let perturber = |seed| perturber(&case, &plan, Ranges::default(), seed);
         let values = |seed, index| {
             let copy = perturber(seed).copy(index).expect("a copy");
             copy[0].roi.as_ref().expect("a region").values()

@@ -9,7 +9,7 @@ use crate::geometry::{Geometry, Vec3};
 
 /// How the working grid of one copy lies over the image: turned about the lesion's centre in the
 /// slice plane, and shifted by a part of a voxel.
-struct Motion {
+pub(super) struct Motion {
     centre: Vec3,
     native_spacing: Vec3,
     spacing: Vec3,
@@ -19,17 +19,24 @@ struct Motion {
 }
 
 impl Motion {
-    fn draw(of: &Perturber<'_>, spacing: Vec3, rng: &mut ChaCha8Rng) -> Self {
+    /// `spacing` is that of the working grid, mm, `centre` the lesion's, in voxels of the image. Where
+    /// slices are kept apart, they stay where they are.
+    pub(super) fn draw(
+        centre: Vec3,
+        native_spacing: Vec3,
+        spacing: Vec3,
+        keeps_slices: bool,
+        rotation_degrees: f64,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
         let shift: Vec3 = std::array::from_fn(|_| rng.r#gen::<f64>());
-        let angle = symmetric(rng, of.ranges.rotation_degrees).to_radians();
-        // Where slices are kept apart, they stay where they are.
-        let along_z = matches!(of.plan.resampling.spacing_mm, Spacing::Volume(_));
-        let centre_slice = of.centre[2].round();
+        let angle = symmetric(rng, rotation_degrees).to_radians();
+        let [x, y, z] = centre;
         Self {
-            centre: if along_z { of.centre } else { [of.centre[0], of.centre[1], centre_slice] },
-            native_spacing: of.native.spacing,
+            centre: if keeps_slices { [x, y, z.round()] } else { centre },
+            native_spacing,
             spacing,
-            shift: if along_z { shift } else { [shift[0], shift[1], 0.0] },
+            shift: if keeps_slices { [shift[0], shift[1], 0.0] } else { shift },
             cosine: angle.cos(),
             sine: angle.sin(),
         }
@@ -47,11 +54,12 @@ impl Motion {
         std::array::from_fn(|a| turned[a] / self.spacing[a] - self.shift[a])
     }
 
-    /// The working grid just large enough for the lesion and its surroundings, and where it starts.
-    fn grid(&self, of: &Perturber<'_>, margin: [usize; 3]) -> (Geometry, Box3) {
+    /// The working grid just large enough for voxels of the image and a margin in working voxels, and
+    /// where it starts.
+    pub(super) fn grid(&self, voxels: &[Vec3], margin: [usize; 3]) -> (Geometry, Box3) {
         let mut low = [f64::INFINITY; 3];
         let mut high = [f64::NEG_INFINITY; 3];
-        for &voxel in &of.voxels {
+        for &voxel in voxels {
             let at = self.to_working(voxel);
             for a in 0..3 {
                 low[a] = low[a].min(at[a]);
@@ -67,7 +75,7 @@ impl Motion {
         (Geometry::axis_aligned(size, self.spacing), Box3 { min, size })
     }
 
-    fn sampler(&self, bounds: &Box3) -> Sampler {
+    pub(super) fn sampler(&self, bounds: &Box3) -> Sampler {
         let [nx, ny, nz] = bounds.size;
         let mm = |axis: usize, i: usize| {
             ((bounds.min[axis] + i as i64) as f64 + self.shift[axis]) * self.spacing[axis]
@@ -88,7 +96,7 @@ impl Motion {
 }
 
 /// A box of working voxels around the centre.
-struct Box3 {
+pub(super) struct Box3 {
     min: [i64; 3],
     size: [usize; 3],
 }

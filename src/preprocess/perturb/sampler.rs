@@ -7,22 +7,15 @@ use crate::preprocess::parameters::Interpolation;
 use crate::preprocess::resample::Tap;
 
 /// Where the working voxels lie in the image, in its voxels.
-struct Sampler {
-    size: [usize; 3],
+pub(super) struct Sampler {
+    pub(super) size: [usize; 3],
     /// x and y of each column, x fastest.
-    plane: Vec<[f64; 2]>,
-    slices: Vec<f64>,
-}
-
-/// Up to four source indices along one axis and their weights.
-#[derive(Clone, Copy)]
-struct Tap {
-    index: [usize; 4],
-    weight: [f64; 4],
+    pub(super) plane: Vec<[f64; 2]>,
+    pub(super) slices: Vec<f64>,
 }
 
 /// A sampler with the weights of an interpolation.
-struct Lines {
+pub(super) struct Lines {
     size: [usize; 3],
     width: usize,
     plane: Vec<[Tap; 2]>,
@@ -30,22 +23,23 @@ struct Lines {
 }
 
 impl Sampler {
-    fn lines(&self, native: &Geometry, interpolation: Interpolation) -> Lines {
-        let tap = |axis: usize, position: f64| tap(position, native.size[axis], interpolation);
+    pub(super) fn lines(&self, native: &Geometry, interpolation: Interpolation) -> Lines {
+        // On the border itself the outermost voxel has all the weight: beyond it no sum of two weights
+        // is rounded.
+        let tap = |axis: usize, position: f64| {
+            let n = native.size[axis];
+            Tap::at(position.clamp(0.0, (n - 1) as f64), n, interpolation)
+        };
         Lines {
             size: self.size,
-            width: match interpolation {
-                Interpolation::Nearest => 1,
-                Interpolation::Trilinear => 2,
-                Interpolation::TricubicSpline => 4,
-            },
+            width: Tap::width(interpolation),
             plane: self.plane.iter().map(|&[x, y]| [tap(0, x), tap(1, y)]).collect(),
             slices: self.slices.iter().map(|&z| tap(2, z)).collect(),
         }
     }
 
     /// Working voxels whose centre lies in the image.
-    fn within(&self, native: &Geometry) -> Array3<bool> {
+    pub(super) fn within(&self, native: &Geometry) -> Array3<bool> {
         let inside = |axis: usize, at: f64| at >= -0.5 && at <= native.size[axis] as f64 - 0.5;
         let plane: Vec<bool> =
             self.plane.iter().map(|&[x, y]| inside(0, x) && inside(1, y)).collect();
@@ -56,29 +50,9 @@ impl Sampler {
     }
 }
 
-/// The image is continued beyond its border by its outermost voxels.
-fn tap(position: f64, n: usize, interpolation: Interpolation) -> Tap {
-    let inside = position.clamp(0.0, (n - 1) as f64);
-    let base = inside.floor().min((n as f64 - 2.0).max(0.0));
-    let f = inside - base;
-    let base = base as usize;
-    match interpolation {
-        Interpolation::Nearest => {
-            Tap { index: [(inside + 0.5).floor() as usize, 0, 0, 0], weight: [1.0, 0.0, 0.0, 0.0] }
-        }
-        Interpolation::Trilinear => {
-            Tap { index: [base, (base + 1).min(n - 1), 0, 0], weight: [1.0 - f, f, 0.0, 0.0] }
-        }
-        Interpolation::TricubicSpline => {
-            let at = |offset: isize| mirror(base as isize + offset, n as isize);
-            Tap { index: [at(-1), at(0), at(1), at(2)], weight: cubic_weights(f) }
-        }
-    }
-}
-
 impl Lines {
     /// Values of `source` (a box of the image) at every working voxel, shape (z, y, x).
-    fn sample(&self, source: &Array3<f64>, bounds: &IndexBox) -> Array3<f64> {
+    pub(super) fn sample(&self, source: &Array3<f64>, bounds: &IndexBox) -> Array3<f64> {
         let [nx, ny, nz] = self.size;
         let (sz, sy, sx) = source.dim();
         let values = source.as_slice().expect("standard layout");
