@@ -27,7 +27,7 @@ use abscope::geometry::{Geometry, IndexBox};
 use abscope::ingest::{Case, Lesion};
 use abscope::mask::Mask;
 use abscope::plan::Plan;
-use abscope::preprocess::perturb::{Perturber, Ranges};
+use abscope::preprocess::perturb::{Perturber, Ranges, Subject};
 use abscope::row::FeatureRow;
 use abscope::settings::Settings;
 use abscope::volume::{Volume, Voxels};
@@ -127,7 +127,15 @@ fn repeated(plan: &Plan) -> Result<Vec<u8>> {
             let (case, _) = patient(number);
             let mut rows = Vec::new();
             for (row, lesion) in extract(&case, plan).into_iter().zip(&case.lesions) {
-                let perturber = Perturber::new(&case, lesion, plan, Ranges::default(), SEED)?;
+                let others: Vec<&Mask> =
+                    case.lesions.iter().filter(|l| l.id != lesion.id).map(|l| &l.mask).collect();
+                let subject = Subject {
+                    id: &lesion.id,
+                    volume: &case.volume,
+                    lesion: &lesion.mask,
+                    others: &others,
+                };
+                let perturber = Perturber::new(&subject, plan, Ranges::default(), SEED)?;
                 for repeat in 1..=REPEATS {
                     let copy = perturber.copy(repeat as u64).context("a copy without a lesion")?;
                     let (facts, values) = describe_all(copy, plan);

@@ -54,6 +54,7 @@ pub mod error;
 pub mod export;
 pub mod extract;
 pub mod features;
+mod fft;
 pub mod filters;
 pub mod geometry;
 pub mod ingest;

@@ -34,7 +34,11 @@ enum Action {
         json: bool,
     },
     /// Print the page of all features, docs/features.md.
-    Docs,
+    Docs {
+        /// Print the page of all filters instead, docs/filters.md.
+        #[arg(long)]
+        filters: bool,
+    },
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -57,7 +61,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 )
             }
         },
-        Action::Docs => print!("{}", documentation::page()),
+        Action::Docs { filters: false } => print!("{}", documentation::page()),
+        Action::Docs { filters: true } => print!("{}", abscope::filters::documentation::page()),
     }
     Ok(ExitCode::SUCCESS)
 }

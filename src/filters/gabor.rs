@@ -4,53 +4,152 @@
 //! normalised, in the plane of a slice; in 3D the responses of the axial, coronal and sagittal
 //! planes are pooled. One forward FFT of a slice serves every orientation.
 
-use std::sync::Arc;
-
 use ndarray::Array3;
 use rayon::prelude::*;
 use rustfft::num_complex::Complex64;
-use rustfft::{Fft, FftPlanner};
+use serde::{Deserialize, Serialize};
 
+use super::operator::{Grid, Local, Operator, Scene};
+use super::parameter::{Absent, Accepted, CUTOFF, Parameter, SIGMA, WAVELENGTH};
 use super::pooling::Pooling;
+use super::problem::Problem;
+use super::settings::Dimension;
+use super::table::Kind;
 use super::tile::Tile;
+use crate::fft::{Plane, fast_length};
 
 /// Axes (u, v, across) of the axial, coronal and sagittal planes.
 const PLANES: [[usize; 3]; 3] = [[0, 1, 2], [0, 2, 1], [1, 2, 0]];
+/// Most orientations of a filter.
+const MAX_ANGLES: f64 = 360.0;
 
-/// Kernels of one wavelength in one or three planes.
-pub(crate) struct Gabor {
-    pub(crate) sigma_mm: f64,
-    pub(crate) wavelength_mm: f64,
-    pub(crate) gamma: f64,
-    /// Orientations, radians.
-    pub(crate) angles: Vec<f64>,
-    /// Half width of the kernel, in standard deviations.
-    pub(crate) cutoff: f64,
-    pub(crate) pooling: Pooling,
-    pub(crate) in_slice: bool,
-    pub(crate) spacing: [f64; 3],
+/// Gabor filter, modulus of the response.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gabor {
+    /// Standard deviation of the envelope along the wave, mm.
+    pub sigma_mm: f64,
+    /// Wavelength, mm.
+    pub wavelength_mm: f64,
+    /// Standard deviation along the wave over the one across it.
+    pub gamma: f64,
+    /// Orientation, or the first of several, in degrees.
+    #[serde(default)]
+    pub theta_degrees: f64,
+    /// Pools orientations in steps of this many degrees over the full circle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theta_step_degrees: Option<f64>,
+    /// How orientations and planes are pooled.
+    #[serde(default = "mean")]
+    pub pooling: Pooling,
+    /// Half width of the kernel in standard deviations.
+    #[serde(default = "six")]
+    pub cutoff_sigma: f64,
+}
+
+fn mean() -> Pooling {
+    Pooling::Mean
+}
+
+fn six() -> f64 {
+    6.0
+}
+
+const ENVELOPE: Parameter =
+    Parameter { meaning: "standard deviation of the envelope along the wave", ..SIGMA };
+const GAMMA: Parameter = Parameter {
+    key: "gamma",
+    unit: "",
+    meaning: "standard deviation along the wave over the one across it",
+    absent: Absent::Required,
+    accepted: Accepted::Above(0.0, 100.0),
+};
+const THETA: Parameter = Parameter {
+    key: "theta_degrees",
+    unit: "degrees",
+    meaning: "orientation, or the first of several",
+    absent: Absent::Default("0.0"),
+    accepted: Accepted::From(-360.0, 360.0),
+};
+const THETA_STEP: Parameter = Parameter {
+    key: "theta_step_degrees",
+    unit: "degrees",
+    meaning: "pools orientations in these steps over the full circle",
+    absent: Absent::Means("one orientation"),
+    accepted: Accepted::Checked("a step that divides 180 degrees, such as 22.5 or 45"),
+};
+const POOLING: Parameter = Parameter {
+    key: "pooling",
+    unit: "",
+    meaning: "how orientations and planes are pooled",
+    absent: Absent::Default("\"mean\""),
+    accepted: Accepted::Checked("\"mean\" or \"max\""),
+};
+
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    ENVELOPE,
+    WAVELENGTH,
+    GAMMA,
+    THETA,
+    THETA_STEP,
+    POOLING,
+    Parameter { absent: Absent::Default("6.0"), ..CUTOFF },
+];
+
+impl Kind for Gabor {
+    fn check(&self, _dimension: Dimension) -> Result<(), Problem> {
+        ENVELOPE.check(self.sigma_mm)?;
+        WAVELENGTH.check(self.wavelength_mm)?;
+        GAMMA.check(self.gamma)?;
+        CUTOFF.check(self.cutoff_sigma)?;
+        THETA.check(self.theta_degrees)?;
+        if let Some(step) = self.theta_step_degrees {
+            let count = 180.0 / step;
+            if !(count > 0.5 && count <= MAX_ANGLES && (count - count.round()).abs() < 1e-6) {
+                return Err(THETA_STEP.refused(step));
+            }
+        }
+        Ok(())
+    }
+
+    fn operator(&self, grid: Grid) -> Result<Operator, Problem> {
+        Ok(Operator::local(GaborKernels {
+            sigma_mm: self.sigma_mm,
+            wavelength_mm: self.wavelength_mm,
+            gamma: self.gamma,
+            angles: self.angles(),
+            cutoff: self.cutoff_sigma,
+            pooling: self.pooling,
+            grid,
+        }))
+    }
 }
 
 impl Gabor {
-    fn planes(&self) -> &'static [[usize; 3]] {
-        if self.in_slice { &PLANES[..1] } else { &PLANES }
+    /// Orientations in radians.
+    fn angles(&self) -> Vec<f64> {
+        // Opposite orientations have conjugate kernels and so the same modulus.
+        let count = self.theta_step_degrees.map_or(1, |step| (180.0 / step).round() as usize);
+        let step = self.theta_step_degrees.unwrap_or(0.0);
+        (0..count).map(|i| (self.theta_degrees + step * i as f64).to_radians()).collect()
     }
+}
 
-    /// Voxels that a kernel covers to each side along the two axes of a plane.
-    fn half_widths(&self, [a, b, _]: [usize; 3]) -> [usize; 2] {
-        let (along, across) =
-            (self.cutoff * self.sigma_mm, self.cutoff * self.sigma_mm / self.gamma);
-        let mut widest = [0.0f64; 2];
-        for angle in &self.angles {
-            let (sin, cos) = angle.sin_cos();
-            widest[0] = widest[0].max((along * cos).hypot(across * sin) / self.spacing[a]);
-            widest[1] = widest[1].max((along * sin).hypot(across * cos) / self.spacing[b]);
-        }
-        widest.map(|w| w.ceil() as usize)
-    }
+/// Kernels of one wavelength in one or three planes.
+struct GaborKernels {
+    sigma_mm: f64,
+    wavelength_mm: f64,
+    gamma: f64,
+    /// Orientations, radians.
+    angles: Vec<f64>,
+    /// Half width of the kernel, in standard deviations.
+    cutoff: f64,
+    pooling: Pooling,
+    grid: Grid,
+}
 
-    /// Voxels needed beyond a box along x, y, z.
-    pub(crate) fn reach(&self) -> [usize; 3] {
+impl Local for GaborKernels {
+    fn reach(&self) -> [usize; 3] {
         let mut reach = [0; 3];
         for &plane in self.planes() {
             for (axis, half) in plane.into_iter().zip(self.half_widths(plane)) {
@@ -60,15 +159,37 @@ impl Gabor {
         reach
     }
 
-    /// The response within `min..max` of a tile that holds [`Self::reach`] more.
-    pub(crate) fn apply(&self, tile: &Tile, min: [isize; 3], max: [isize; 3]) -> Tile {
+    fn respond(&self, scene: &Scene<'_>, min: [isize; 3], max: [isize; 3]) -> Vec<Tile> {
+        let tile = scene.around(min, max, self.reach());
         let mut response = Tile::zeros(min, max);
         let planes = self.planes();
         for (i, &plane) in planes.iter().enumerate() {
-            let in_plane = self.respond_in_plane(tile, plane, min, max);
+            let in_plane = self.respond_in_plane(&tile, plane, min, max);
             self.pooling.take(&mut response, &in_plane, planes.len(), i == 0);
         }
-        response
+        vec![response]
+    }
+}
+
+impl GaborKernels {
+    fn planes(&self) -> &'static [[usize; 3]] {
+        match self.grid.dimension {
+            Dimension::ThreeD => &PLANES,
+            Dimension::TwoD => &PLANES[..1],
+        }
+    }
+
+    /// Voxels that a kernel covers to each side along the two axes of a plane.
+    fn half_widths(&self, [a, b, _]: [usize; 3]) -> [usize; 2] {
+        let (along, across) =
+            (self.cutoff * self.sigma_mm, self.cutoff * self.sigma_mm / self.gamma);
+        let mut widest = [0.0f64; 2];
+        for angle in &self.angles {
+            let (sin, cos) = angle.sin_cos();
+            widest[0] = widest[0].max((along * cos).hypot(across * sin) / self.grid.spacing[a]);
+            widest[1] = widest[1].max((along * sin).hypot(across * cos) / self.grid.spacing[b]);
+        }
+        widest.map(|w| w.ceil() as usize)
     }
 
     fn respond_in_plane(
@@ -91,7 +212,7 @@ impl Gabor {
         });
         let size: [usize; 3] = std::array::from_fn(|axis| (max[axis] - min[axis]) as usize);
         let fft =
-            PlaneFft::new(fast_length(size[a] + 2 * half[0]), fast_length(size[b] + 2 * half[1]));
+            Plane::new(fast_length(size[a] + 2 * half[0]), fast_length(size[b] + 2 * half[1]));
         let spectra: Vec<Vec<Complex64>> = self
             .angles
             .iter()
@@ -140,7 +261,7 @@ impl Gabor {
 
     fn kernel_spectrum(
         &self,
-        fft: &PlaneFft,
+        fft: &Plane,
         [a, b, _]: [usize; 3],
         half: [usize; 2],
         angle: f64,
@@ -150,7 +271,7 @@ impl Gabor {
         let [half_a, half_b] = half.map(|h| h as isize);
         for j in -half_b..=half_b {
             for i in -half_a..=half_a {
-                let (p, q) = (i as f64 * self.spacing[a], j as f64 * self.spacing[b]);
+                let (p, q) = (i as f64 * self.grid.spacing[a], j as f64 * self.grid.spacing[b]);
                 let (u, v) = (p * cos + q * sin, -p * sin + q * cos);
                 let distance = (u * u + (self.gamma * v).powi(2)) / (self.sigma_mm * self.sigma_mm);
                 if distance <= self.cutoff * self.cutoff {
@@ -164,68 +285,4 @@ impl Gabor {
         }
         fft.forward(kernel)
     }
-}
-
-/// The next length from `n` with no prime factor above 5, for which FFTs are fast.
-fn fast_length(n: usize) -> usize {
-    (n.max(1)..)
-        .find(|&n| {
-            let mut rest = n;
-            for prime in [2, 3, 5] {
-                while rest % prime == 0 {
-                    rest /= prime;
-                }
-            }
-            rest == 1
-        })
-        .expect("there is a power of two")
-}
-
-/// Discrete Fourier transforms of a slice; spectra are kept transposed.
-struct PlaneFft {
-    width: usize,
-    height: usize,
-    rows: [Arc<dyn Fft<f64>>; 2],
-    columns: [Arc<dyn Fft<f64>>; 2],
-}
-
-impl PlaneFft {
-    fn new(width: usize, height: usize) -> Self {
-        let mut planner = FftPlanner::new();
-        Self {
-            width,
-            height,
-            rows: [planner.plan_fft_forward(width), planner.plan_fft_inverse(width)],
-            columns: [planner.plan_fft_forward(height), planner.plan_fft_inverse(height)],
-        }
-    }
-
-    fn empty(&self) -> Vec<Complex64> {
-        vec![Complex64::new(0.0, 0.0); self.width * self.height]
-    }
-
-    fn forward(&self, mut slice: Vec<Complex64>) -> Vec<Complex64> {
-        self.rows[0].process(&mut slice);
-        let mut turned = transposed(&slice, self.width);
-        self.columns[0].process(&mut turned);
-        turned
-    }
-
-    fn inverse(&self, mut spectrum: Vec<Complex64>) -> Vec<Complex64> {
-        self.columns[1].process(&mut spectrum);
-        let mut slice = transposed(&spectrum, self.height);
-        self.rows[1].process(&mut slice);
-        let scale = 1.0 / (self.width * self.height) as f64;
-        slice.iter_mut().for_each(|v| *v *= scale);
-        slice
-    }
-}
-
-fn transposed(values: &[Complex64], width: usize) -> Vec<Complex64> {
-    let height = values.len() / width;
-    let mut out = Vec::with_capacity(values.len());
-    for column in 0..width {
-        out.extend((0..height).map(|row| values[row * width + column]));
-    }
-    out
 }

@@ -5,11 +5,49 @@
 //! second derivatives, and each is a product of kernels per axis: seven passes in 3D instead of
 //! one sum over the cube.
 
+use serde::{Deserialize, Serialize};
+
+use super::operator::{Grid, Local, Operator, Scene};
+use super::parameter::{Absent, CUTOFF, Parameter, SIGMA};
+use super::problem::Problem;
 use super::separable::{Kernel, add_convolved, bare, convolve};
+use super::settings::Dimension;
+use super::table::Kind;
 use super::tile::Tile;
 
+/// Laplacian of Gaussian.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Standard deviation of the Gaussian, mm.
+    pub sigma_mm: f64,
+    /// Half width of the kernel in standard deviations.
+    #[serde(default = "four")]
+    pub cutoff_sigma: f64,
+}
+
+fn four() -> f64 {
+    4.0
+}
+
+pub(crate) const PARAMETERS: &[Parameter] =
+    &[SIGMA, Parameter { absent: Absent::Default("4.0"), ..CUTOFF }];
+
+impl Kind for Log {
+    fn check(&self, _dimension: Dimension) -> Result<(), Problem> {
+        SIGMA.check(self.sigma_mm)?;
+        CUTOFF.check(self.cutoff_sigma)
+    }
+
+    fn operator(&self, grid: Grid) -> Result<Operator, Problem> {
+        let sigma = grid.voxels(self.sigma_mm);
+        let axes = &sigma[..grid.dimension.axes()];
+        Ok(Operator::local(LogKernels::new(axes, self.cutoff_sigma)))
+    }
+}
+
 /// Gaussians and their second derivatives per axis.
-pub(crate) struct LaplacianOfGaussian {
+struct LogKernels {
     axes: Vec<AxisKernels>,
 }
 
@@ -18,10 +56,10 @@ struct AxisKernels {
     curvature: Kernel,
 }
 
-impl LaplacianOfGaussian {
+impl LogKernels {
     /// `sigma`: standard deviations in voxels along x, y and, in 3D, z. `cutoff` is in standard
     /// deviations.
-    pub(crate) fn new(sigma: &[f64], cutoff: f64) -> Self {
+    fn new(sigma: &[f64], cutoff: f64) -> Self {
         let axes = sigma
             .iter()
             .map(|&s| {
@@ -41,13 +79,8 @@ impl LaplacianOfGaussian {
         Self { axes }
     }
 
-    /// Voxels needed beyond a box along x, y, z.
-    pub(crate) fn reach(&self) -> [usize; 3] {
-        std::array::from_fn(|a| self.axes.get(a).map_or(0, |k| k.gaussian.taps.len() / 2))
-    }
-
-    /// The response within `min..max` of a tile that holds [`Self::reach`] more.
-    pub(crate) fn apply(&self, tile: &Tile, min: [isize; 3], max: [isize; 3]) -> Tile {
+    /// The response within `min..max` of a tile that holds its reach more.
+    fn apply(&self, tile: &Tile, min: [isize; 3], max: [isize; 3]) -> Tile {
         let (x, y) = (&self.axes[0], &self.axes[1]);
         let along = |tile: &Tile, axis: usize, kernel: &Kernel| {
             convolve(tile, axis, kernel, min[axis], max[axis])
@@ -70,7 +103,17 @@ impl LaplacianOfGaussian {
     }
 }
 
+impl Local for LogKernels {
+    fn reach(&self) -> [usize; 3] {
+        std::array::from_fn(|a| self.axes.get(a).map_or(0, |k| k.gaussian.taps.len() / 2))
+    }
+
+    fn respond(&self, scene: &Scene<'_>, min: [isize; 3], max: [isize; 3]) -> Vec<Tile> {
+        vec![self.apply(&scene.around(min, max, self.reach()), min, max)]
+    }
+}
+
 /// Half width of the kernel in voxels.
-pub(crate) fn half_width(sigma: f64, cutoff: f64) -> usize {
+fn half_width(sigma: f64, cutoff: f64) -> usize {
     (cutoff * sigma + 0.5).floor() as usize
 }

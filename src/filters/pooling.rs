@@ -1,8 +1,9 @@
-//! Several responses made one: rotation invariance, and the energy of textures.
+//! Several responses made one, and the rotations of a separable kernel.
 
 use serde::{Deserialize, Serialize};
 
-use super::separable::{Bank, Kernel};
+use super::separable::Kernel;
+use super::settings::Dimension;
 use super::tile::Tile;
 
 /// How the responses of a filter and of its rotations become one, voxel by voxel.
@@ -31,7 +32,7 @@ impl Pooling {
 }
 
 /// A separable kernel (x, y, z) turned by each right angle: 24 rotations in 3D, 4 in the slice.
-pub(crate) fn rotations(kernels: &[Kernel; 3], in_slice: bool) -> Vec<[Kernel; 3]> {
+pub(crate) fn rotations(kernels: &[Kernel; 3], dimension: Dimension) -> Vec<[Kernel; 3]> {
     const ORDERS: [([usize; 3], bool); 6] = [
         ([0, 1, 2], true),
         ([1, 2, 0], true),
@@ -46,7 +47,7 @@ pub(crate) fn rotations(kernels: &[Kernel; 3], in_slice: bool) -> Vec<[Kernel; 3
             // A rotation, not a reflection: permutation and flips together keep handedness.
             let keeps_hand = even == (flips.count_ones() % 2 == 0);
             let leaves_slice = order[2] != 2 || flips >> 2 & 1 == 1;
-            if keeps_hand && !(in_slice && leaves_slice) {
+            if keeps_hand && (dimension == Dimension::ThreeD || !leaves_slice) {
                 all.push(std::array::from_fn(|axis| {
                     let kernel = &kernels[order[axis]];
                     if flips >> axis & 1 == 1 { kernel.reversed() } else { kernel.clone() }
@@ -57,16 +58,6 @@ pub(crate) fn rotations(kernels: &[Kernel; 3], in_slice: bool) -> Vec<[Kernel; 3
     all
 }
 
-/// Kernels of the energy map (IBSI 2, Laws): the mean over `2 delta + 1` voxels along each axis.
-pub(crate) fn mean_over(delta: usize, in_slice: bool) -> Bank {
-    let width = 2 * delta + 1;
-    let mean = Kernel::centred(vec![1.0 / width as f64; width]);
-    let z = if in_slice { Kernel::identity() } else { mean.clone() };
-    let mut bank = Bank::default();
-    bank.push([mean.clone(), mean, z], 0);
-    bank
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,8 +66,8 @@ mod tests {
     fn there_are_24_distinct_rotations_in_space_and_4_in_a_slice() {
         let kernel = |n: i32| Kernel::centred(vec![f64::from(n), f64::from(n + 1)]);
         let kernels = [kernel(0), kernel(2), kernel(4)];
-        for (in_slice, count) in [(false, 24), (true, 4)] {
-            let all = rotations(&kernels, in_slice);
+        for (dimension, count) in [(Dimension::ThreeD, 24), (Dimension::TwoD, 4)] {
+            let all = rotations(&kernels, dimension);
             assert_eq!(all.len(), count);
             for (i, a) in all.iter().enumerate() {
                 assert!(all[..i].iter().all(|b| a != b));

@@ -153,6 +153,17 @@ impl Bank {
         self.leaves.push(Leaf { kernels, target });
     }
 
+    /// Leaves out the kernels of all response maps but these, which are numbered anew from 0.
+    pub(crate) fn keep(&mut self, maps: &[usize]) {
+        self.leaves.retain_mut(|leaf| match maps.iter().position(|map| *map == leaf.target) {
+            Some(target) => {
+                leaf.target = target;
+                true
+            }
+            None => false,
+        });
+    }
+
     /// Voxels needed before and after a box along x, y, z.
     pub(crate) fn reach(&self) -> [(isize, isize); 3] {
         std::array::from_fn(|axis| {

@@ -5,12 +5,89 @@
 //! filters of the levels before.
 
 use rustfft::num_complex::Complex64;
+use serde::{Deserialize, Serialize};
 
-use super::pooling::rotations;
+use super::operator::{Grid, Operator};
+use super::parameter::{Absent, Accepted, LEVEL, Parameter, ROTATION_INVARIANT, first_level};
+use super::pooled::Pooled;
+use super::pooling::{Pooling, rotations};
+use super::problem::Problem;
 use super::separable::{Bank, Kernel};
+use super::settings::Dimension;
+use super::table::Kind;
 
-/// Levels beyond this reach over more than any image.
-pub(crate) const MAX_LEVEL: u32 = 8;
+/// Separable wavelet, undecimated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wavelet {
+    /// `haar`, `db1` to `db10`, `coif1` to `coif5`.
+    pub wavelet: String,
+    /// Decomposition level, from 1.
+    #[serde(default = "first_level")]
+    pub level: u32,
+    /// Sub-bands such as `LLH` (low-pass along x and y, high-pass along z); all where not given.
+    /// With one the map has the filter's name, with several `name-LLH`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subbands: Option<Vec<String>>,
+    /// Pools the responses of the kernel turned by every right angle; no rotation where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation_invariant: Option<Pooling>,
+}
+
+const WAVELET: Parameter = Parameter {
+    key: "wavelet",
+    unit: "",
+    meaning: "the wavelet",
+    absent: Absent::Required,
+    accepted: Accepted::Checked("one of haar, db1 to db10, coif1 to coif5"),
+};
+const SUBBANDS: Parameter = Parameter {
+    key: "subbands",
+    unit: "",
+    meaning: "sub-bands, low- or high-pass along x, y and, in 3D, z; with several each map is \
+              named after its own",
+    absent: Absent::Means("all"),
+    accepted: Accepted::Checked("some of LLL to HHH, in 2d of LL to HH"),
+};
+
+pub(crate) const PARAMETERS: &[Parameter] = &[WAVELET, LEVEL, SUBBANDS, ROTATION_INVARIANT];
+
+impl Kind for Wavelet {
+    fn check(&self, dimension: Dimension) -> Result<(), Problem> {
+        low_pass(&self.wavelet)?;
+        LEVEL.check(self.level)?;
+        let known = all_subbands(dimension);
+        let chosen = self.maps(dimension);
+        if let Some(other) = chosen.iter().find(|s| !known.contains(s)) {
+            let fault = format!("is none of {}", known.join(", "));
+            return Err(Problem::of_item(SUBBANDS.key, other, fault));
+        }
+        if let Some(i) = (1..chosen.len()).find(|&i| chosen[..i].contains(&chosen[i])) {
+            return Err(Problem::of_item(SUBBANDS.key, &chosen[i], "is given twice"));
+        }
+        if chosen.is_empty() {
+            let advice = "name one, or leave the key out for all";
+            return Err(Problem::of_empty(SUBBANDS.key, advice));
+        }
+        Ok(())
+    }
+
+    fn maps(&self, dimension: Dimension) -> Vec<String> {
+        self.subbands.clone().unwrap_or_else(|| all_subbands(dimension))
+    }
+
+    fn operator(&self, Grid { dimension, .. }: Grid) -> Result<Operator, Problem> {
+        let low = low_pass(&self.wavelet)?;
+        let subbands = self.maps(dimension);
+        let rotated = self.rotation_invariant.is_some();
+        Ok(Operator::local(Pooled {
+            bank: bank(&low, self.level, &subbands, rotated, dimension),
+            maps: subbands.len(),
+            pooling: self.rotation_invariant,
+            energy: None,
+        }))
+    }
+}
 
 /// Low-pass decomposition filter of Coiflet 2 to 5 (Daubechies, Ten Lectures on Wavelets, 1992,
 /// section 8.2). Her table 8.1 is good to 1e-5 only, so that these solve her equations
@@ -109,8 +186,11 @@ const COIFLET_5: [f64; 30] = [
 ];
 
 /// Low-pass decomposition filter of a wavelet by name: `haar`, `db1` to `db10`, `coif1` to `coif5`.
-pub(crate) fn low_pass(name: &str) -> Result<Vec<f64>, String> {
-    let unknown = || format!("wavelet = \"{name}\": name one of haar, db1 to db10, coif1 to coif5");
+fn low_pass(name: &str) -> Result<Vec<f64>, Problem> {
+    let unknown = || {
+        let advice = "name one of haar, db1 to db10, coif1 to coif5";
+        Problem::of_value(WAVELET.key, format!("\"{name}\""), advice)
+    };
     match name {
         "haar" => Ok(daubechies(1)),
         "coif1" => Ok(coiflet_1()),
@@ -220,21 +300,15 @@ fn in_series(a: &Kernel, b: &Kernel) -> Kernel {
 }
 
 /// Every sub-band in 3D (`LLL` to `HHH`) or in the slice (`LL` to `HH`); letters run x, y, z.
-pub(crate) fn all_subbands(in_slice: bool) -> Vec<String> {
-    let axes = if in_slice { 2 } else { 3 };
+fn all_subbands(dimension: Dimension) -> Vec<String> {
+    let axes = dimension.axes();
     (0..1u32 << axes)
         .map(|bits| (0..axes).rev().map(|a| if bits >> a & 1 == 1 { 'H' } else { 'L' }).collect())
         .collect()
 }
 
 /// The kernels of these sub-bands, one response map each, alone or with their rotations.
-pub(crate) fn bank(
-    low: &[f64],
-    level: u32,
-    subbands: &[String],
-    rotated: bool,
-    in_slice: bool,
-) -> Bank {
+fn bank(low: &[f64], level: u32, subbands: &[String], rotated: bool, dimension: Dimension) -> Bank {
     let [low, high] = level_kernels(low, level);
     let mut bank = Bank::default();
     for (target, subband) in subbands.iter().enumerate() {
@@ -245,7 +319,7 @@ pub(crate) fn bank(
             None => Kernel::identity(),
         });
         if rotated {
-            for kernels in rotations(&kernels, in_slice) {
+            for kernels in rotations(&kernels, dimension) {
                 bank.push(kernels, target);
             }
         } else {
@@ -299,7 +373,10 @@ mod tests {
     #[test]
     fn unknown_wavelets_are_refused_by_name() {
         for name in ["db0", "db11", "db01", "sym4", ""] {
-            assert!(low_pass(name).is_err_and(|e| e.contains("coif1 to coif5")), "{name}");
+            assert!(
+                low_pass(name).is_err_and(|e| e.to_string().contains("coif1 to coif5")),
+                "{name}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::extract::describe_all;
 use crate::ingest::Case;
 use crate::plan::Plan;
-use crate::preprocess::perturb::{Perturber, Ranges};
+use crate::preprocess::perturb::{Perturber, Ranges, Subject};
 use crate::row::Row;
 use crate::signature::score::{LesionValues, Scorer};
 
@@ -35,7 +35,13 @@ pub fn measurement_errors(
             if scorer.standardised_terms(&LesionValues::from(row)).is_err() {
                 return Ok(None);
             }
-            Perturber::new(case, lesion, plan.preparation(), Ranges::default(), seed).map(Some)
+            let subject = Subject {
+                id: &lesion.id,
+                volume: &case.volume,
+                lesion: &lesion.mask,
+                others: &case.others(lesion),
+            };
+            Perturber::new(&subject, plan.preparation(), Ranges::default(), seed).map(Some)
         })
         .collect::<Result<_>>()?;
     let work: Vec<(usize, u64)> = (0..perturbers.len())

@@ -215,7 +215,7 @@ pub(super) fn selection(settings: &Settings) -> Result<Selection> {
 fn maps(settings: &Settings) -> Result<Option<Vec<String>>> {
     let mut known = vec![ORIGINAL.to_owned()];
     for filter in &settings.filters {
-        filter.check().map_err(Error::BadRequest)?;
+        filter.check()?;
         for map in filter.maps() {
             if known.contains(&map) {
                 return Err(Error::bad_request(format!(

@@ -9,13 +9,13 @@ pub mod resample;
 pub mod resegment;
 pub mod ring;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use multiversion::multiversion;
 use ndarray::Array3;
 use rayon::prelude::*;
 
+use crate::error::Result;
 use crate::filters::{self, FilterSettings};
 use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
@@ -51,16 +51,15 @@ pub struct Preparation<'a> {
     pub surroundings_mm: f64,
 }
 
-impl Preparation<'_> {
+impl<'a> Preparation<'a> {
     /// Whether a response map is to be made.
     fn wants(&self, map: &str) -> bool {
         self.maps.is_none_or(|maps| maps.iter().any(|wanted| wanted == map))
     }
 
     /// Filters of which at least one map is wanted.
-    fn wanted_filters(&self) -> Vec<FilterSettings> {
-        let wanted = |filter: &&FilterSettings| filter.maps().iter().any(|map| self.wants(map));
-        self.filters.iter().filter(wanted).cloned().collect()
+    fn wanted_filters(&self) -> impl Iterator<Item = &'a FilterSettings> {
+        self.filters.iter().filter(|filter| filter.maps().iter().any(|map| self.wants(map)))
     }
 
     fn wanted_regions(&self) -> impl Iterator<Item = Region> + use<> {
@@ -178,47 +177,45 @@ fn responses(
     bounds: &IndexBox,
     preparation: &Preparation<'_>,
 ) -> Vec<Response> {
-    let wanted = preparation.wanted_filters();
+    if preparation.wanted_filters().next().is_none() {
+        return Vec::new();
+    }
     let Geometry { size, spacing, .. } = grid.geometry;
-    let mut seen = *bounds;
-    let mut fitting = Vec::new();
-    for filter in &wanted {
-        match filters::support(filter, spacing) {
-            Ok(Some(reach)) => seen = seen.union(&bounds.grown(reach, size)),
-            Ok(None) => seen = IndexBox::whole(size),
-            Err(_) => continue,
-        }
-        fitting.push(filter.clone());
-    }
-    if fitting.is_empty() {
-        return respond(&wanted, Vec::new(), preparation);
-    }
+    let seen = filters::seen(preparation.wanted_filters(), spacing, bounds, size);
     let image = intensities(volume, grid, &seen, preparation.resampling);
     let within = IndexBox {
         min: std::array::from_fn(|a| bounds.min[a] - seen.min[a]),
         max: std::array::from_fn(|a| bounds.max[a] - seen.min[a]),
     };
-    let maps = filters::respond_all_in(&fitting, image.view(), spacing, &within);
-    respond(&wanted, maps.unwrap_or_default(), preparation)
+    respond(preparation, &image, spacing, &within)
 }
 
-/// The wanted maps of filters in their order. What is not among the `made` ones is missing for the
-/// one thing that can fail once the settings are checked: a kernel of thousands of voxels, on a grid
-/// much finer than the filter.
+/// The wanted maps of an image, within a box of it.
 fn respond(
-    filters: &[FilterSettings],
-    made: Vec<(String, Array3<f32>)>,
     preparation: &Preparation<'_>,
+    image: &Array3<f32>,
+    spacing: [f64; 3],
+    within: &IndexBox,
 ) -> Vec<Response> {
-    let mut made: BTreeMap<String, Array3<f32>> = made.into_iter().collect();
-    let names = filters.iter().flat_map(FilterSettings::maps);
-    names
-        .filter(|name| preparation.wants(name))
-        .map(|name| {
-            let map = made.remove(&name).map(Arc::new).ok_or(Missing::FilterTooWide);
-            (name, map)
-        })
-        .collect()
+    let wants = |map: &str| preparation.wants(map);
+    let each = filters::respond_each_in(
+        preparation.wanted_filters(),
+        image.view(),
+        spacing,
+        within,
+        wants,
+    )
+    .expect("the box lies within the image");
+    let of_filter = |(filter, maps): (&FilterSettings, Result<filters::Maps>)| match maps {
+        Ok(maps) => maps.into_iter().map(|(name, map)| (name, Ok(Arc::new(map)))).collect(),
+        // The one thing that can fail once the settings are checked: a kernel of thousands of
+        // voxels, on a grid much finer than the filter.
+        Err(_) => {
+            let names = filter.maps().into_iter().filter(|name| wants(name));
+            names.map(|name| (name, Err(Missing::FilterTooWide))).collect::<Vec<Response>>()
+        }
+    };
+    each.into_iter().flat_map(of_filter).collect()
 }
 
 /// A lesion that can reach into a box of the working grid.

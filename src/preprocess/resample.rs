@@ -173,44 +173,63 @@ fn taps(grid: &WorkingGrid, bounds: &IndexBox, interpolation: Interpolation) -> 
         // Along an axis that keeps its spacing every voxel is copied, whatever the interpolation.
         let interpolation =
             if grid.scale[axis] == 1.0 { Interpolation::Nearest } else { interpolation };
-        let n = grid.native_size[axis] as isize;
-        let clamp = |i: isize| i.clamp(0, n - 1) as usize;
-        let mut index = Vec::new();
-        let mut weight = Vec::new();
-        let width = match interpolation {
-            Interpolation::Nearest => 1,
-            Interpolation::Trilinear => 2,
-            Interpolation::TricubicSpline => 4,
-        };
+        let width = Tap::width(interpolation);
+        let mut taps = Taps { width, index: Vec::new(), weight: Vec::new() };
         for position in positions {
-            let floor = position.floor();
-            let base = floor as isize;
-            let f = position - floor;
-            match interpolation {
-                Interpolation::Nearest => {
-                    index.push(clamp((position + 0.5).floor() as isize));
-                    weight.push(1.0);
-                }
-                Interpolation::Trilinear => {
-                    index.extend([clamp(base), clamp(base + 1)]);
-                    weight.extend([1.0 - f, f]);
-                }
-                Interpolation::TricubicSpline => {
-                    // Outside the image its outermost value is repeated: sample the edge itself.
-                    let inside = position.clamp(0.0, (n - 1) as f64);
-                    let base = (inside.floor() as isize).min(n - 2).max(0);
-                    let f = inside - base as f64;
-                    index.extend([-1, 0, 1, 2].map(|o| mirror(base + o, n)));
-                    weight.extend(cubic_weights(f));
-                }
-            }
+            let tap = Tap::at(position, grid.native_size[axis], interpolation);
+            taps.index.extend_from_slice(&tap.index[..width]);
+            taps.weight.extend_from_slice(&tap.weight[..width]);
         }
-        Taps { width, index, weight }
+        taps
     })
 }
 
+/// The voxels along one axis that a position lies between, and their weights: as many of the four as
+/// [`Tap::width`] says.
+#[derive(Clone, Copy)]
+pub(super) struct Tap {
+    pub(super) index: [usize; 4],
+    pub(super) weight: [f64; 4],
+}
+
+impl Tap {
+    /// Voxels that take part along an axis.
+    pub(super) fn width(interpolation: Interpolation) -> usize {
+        match interpolation {
+            Interpolation::Nearest => 1,
+            Interpolation::Trilinear => 2,
+            Interpolation::TricubicSpline => 4,
+        }
+    }
+
+    /// For a position in voxels among `n`, beyond which the outermost voxels are repeated.
+    pub(super) fn at(position: f64, n: usize, interpolation: Interpolation) -> Self {
+        let n = n as isize;
+        let clamp = |i: isize| i.clamp(0, n - 1) as usize;
+        match interpolation {
+            Interpolation::Nearest => {
+                let nearest = clamp((position + 0.5).floor() as isize);
+                Self { index: [nearest, 0, 0, 0], weight: [1.0, 0.0, 0.0, 0.0] }
+            }
+            Interpolation::Trilinear => {
+                let floor = position.floor();
+                let base = floor as isize;
+                let f = position - floor;
+                Self { index: [clamp(base), clamp(base + 1), 0, 0], weight: [1.0 - f, f, 0.0, 0.0] }
+            }
+            Interpolation::TricubicSpline => {
+                // Outside the image its outermost value is repeated: sample the edge itself.
+                let inside = position.clamp(0.0, (n - 1) as f64);
+                let base = (inside.floor() as isize).min(n - 2).max(0);
+                let f = inside - base as f64;
+                Self { index: [-1, 0, 1, 2].map(|o| mirror(base + o, n)), weight: cubic_weights(f) }
+            }
+        }
+    }
+}
+
 /// Reflection about the centres of the outermost voxels, as the prefilter assumes.
-pub(super) fn mirror(index: isize, n: isize) -> usize {
+fn mirror(index: isize, n: isize) -> usize {
     if n == 1 {
         return 0;
     }
@@ -220,7 +239,7 @@ pub(super) fn mirror(index: isize, n: isize) -> usize {
 }
 
 /// Cubic B-spline at distances 1 + f, f, 1 - f, 2 - f.
-pub(super) fn cubic_weights(f: f64) -> [f64; 4] {
+fn cubic_weights(f: f64) -> [f64; 4] {
     let g = 1.0 - f;
     [
         g * g * g / 6.0,

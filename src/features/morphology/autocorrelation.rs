@@ -6,11 +6,9 @@
 //! from the transforms without going back.
 
 use ndarray::Array3;
-use rayon::prelude::*;
-use realfft::RealFftPlanner;
-use rustfft::FftPlanner;
 use rustfft::num_complex::Complex64;
 
+use crate::fft::{fast_length, half_spectrum};
 use crate::geometry::Vec3;
 use crate::value::{Missing, Value, ratio};
 
@@ -35,7 +33,7 @@ pub(super) fn moran_and_geary(
         return [Err(Missing::FlatRegion); 2];
     }
     let (nz, ny, nx) = mask.dim();
-    let size = [nx, ny, nz].map(|n| good_size(2 * n - 1));
+    let size = [nx, ny, nz].map(|n| fast_length(2 * n - 1));
     let field = |f: &(dyn Fn(f64) -> f64 + Sync)| {
         let mut padded = vec![0.0; size.iter().product()];
         for ((z, y, x), &m) in mask.indexed_iter() {
@@ -44,9 +42,9 @@ pub(super) fn moran_and_geary(
                 padded[(z * size[1] + y) * size[0] + x] = f(v);
             }
         }
-        transform(padded, size)
+        half_spectrum(padded, size)
     };
-    let kernel = transform(inverse_distances(size, spacing), size);
+    let kernel = half_spectrum(inverse_distances(size, spacing), size);
     let ones = field(&|_| 1.0);
     let centred = field(&|v| v);
     let squared = field(&|v| v * v);
@@ -70,21 +68,6 @@ pub(super) fn moran_and_geary(
     [moran, geary]
 }
 
-/// The smallest number from `n` on whose only prime factors are 2, 3 and 5.
-fn good_size(n: usize) -> usize {
-    (n..)
-        .find(|&candidate| {
-            let mut rest = candidate;
-            for prime in [2, 3, 5] {
-                while rest % prime == 0 {
-                    rest /= prime;
-                }
-            }
-            rest == 1
-        })
-        .expect("powers of two go on")
-}
-
 /// 1 / distance from the first sample, periodic; 0 for no distance.
 fn inverse_distances([nx, ny, nz]: [usize; 3], spacing: Vec3) -> Vec<f64> {
     let along = |i: usize, n: usize, s: f64| (i.min(n - i) as f64 * s).powi(2);
@@ -99,50 +82,6 @@ fn inverse_distances([nx, ny, nz]: [usize; 3], spacing: Vec3) -> Vec<f64> {
         }
     }
     out
-}
-
-/// The three-dimensional transform of real samples: `nx / 2 + 1` columns for x.
-fn transform(mut samples: Vec<f64>, [nx, ny, nz]: [usize; 3]) -> Vec<Complex64> {
-    let columns = nx / 2 + 1;
-    let along_x = RealFftPlanner::new().plan_fft_forward(nx);
-    let mut out = vec![Complex64::default(); columns * ny * nz];
-    out.par_chunks_mut(columns).zip(samples.par_chunks_mut(nx)).for_each(|(out, row)| {
-        along_x.process(row, out).expect("lengths are the plan's");
-    });
-    drop(samples);
-    let along_y = FftPlanner::new().plan_fft_forward(ny);
-    out.par_chunks_mut(columns * ny).for_each(|slice| {
-        let mut turned = vec![Complex64::default(); columns * ny];
-        transpose(slice, &mut turned, columns);
-        along_y.process(&mut turned);
-        transpose(&turned, slice, ny);
-    });
-    let along_z = FftPlanner::new().plan_fft_forward(nz);
-    let plane = columns * ny;
-    let mut turned = vec![Complex64::default(); out.len()];
-    // Each line of the turned array runs along z.
-    turned.par_chunks_mut(nz).enumerate().for_each(|(at, line)| {
-        for (z, value) in line.iter_mut().enumerate() {
-            *value = out[z * plane + at];
-        }
-        along_z.process(line);
-    });
-    out.par_chunks_mut(plane).enumerate().for_each(|(z, slice)| {
-        for (at, value) in slice.iter_mut().enumerate() {
-            *value = turned[at * nz + z];
-        }
-    });
-    out
-}
-
-/// Turns rows of `width` into columns.
-fn transpose(from: &[Complex64], to: &mut [Complex64], width: usize) {
-    let height = from.len() / width;
-    for (y, row) in from.chunks_exact(width).enumerate() {
-        for (x, value) in row.iter().enumerate() {
-            to[x * height + y] = *value;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use rustfft::num_complex::Complex64;
 use rustfft::{Fft, FftPlanner};
 
 use super::boundary::Boundary;
+use super::settings::Dimension;
+use crate::fft::{Lines, along_each, complex};
 
 /// The transform of an image, from which every filter's response is made.
 pub(crate) struct Spectrum {
@@ -34,14 +36,15 @@ enum Series {
 }
 
 impl Spectrum {
-    /// Transforms an image of shape (z, y, x), in 3D or slice by slice.
-    pub(crate) fn of(image: ArrayView3<f32>, boundary: Boundary, in_slice: bool) -> Self {
+    /// Transforms an image of shape (z, y, x), in space or slice by slice.
+    pub(crate) fn of(image: ArrayView3<f32>, boundary: Boundary, dimension: Dimension) -> Self {
         let (nz, ny, nx) = image.dim();
         let image_size = [nx, ny, nz];
-        let axes = if in_slice { 2 } else { 3 };
+        let axes = dimension.axes();
         if boundary == Boundary::Mirror {
             let values = image.iter().map(|&v| f64::from(v)).collect();
-            let series = Series::Cosine(each_axis(values, image_size, axes, &cosine_forward));
+            let series =
+                Series::Cosine(along_each(values, image_size, 0..axes, |_, n| cosine_forward(n)));
             return Self { image_size, margin: [0; 3], size: image_size, axes, series };
         }
         let margin: [usize; 3] = std::array::from_fn(|a| {
@@ -52,8 +55,7 @@ impl Spectrum {
         let max = std::array::from_fn(|a| (image_size[a] + margin[a]) as isize);
         let tile = boundary.extend(image, [0; 3], image_size, min, max);
         let values = tile.values.iter().map(|&v| Complex64::new(f64::from(v), 0.0)).collect();
-        let transform = |axis: usize, n: usize| fourier(axis, n, false);
-        let series = Series::Periodic(each_axis(values, size, axes, &transform));
+        let series = Series::Periodic(along_each(values, size, 0..axes, |_, n| complex(n, false)));
         Self { image_size, margin, size, axes, series }
     }
 
@@ -89,7 +91,7 @@ impl Spectrum {
                     .map(|(index, value)| value * gain(omega(index, &frequency)))
                     .collect();
                 let inverse = |axis: usize, n: usize| cosine_inverse(n, order[axis]);
-                let response = each_axis(product, self.size, self.axes, &inverse);
+                let response = along_each(product, self.size, 0..self.axes, inverse);
                 response.into_iter().map(|v| v as f32).collect()
             }
             Series::Periodic(spectrum) => {
@@ -128,8 +130,8 @@ impl Spectrum {
                     .enumerate()
                     .map(|(index, value)| value * turn * gain(index))
                     .collect();
-                let transform = |axis: usize, n: usize| fourier(axis, n, true);
-                let response = each_axis(product, self.size, self.axes, &transform);
+                let response =
+                    along_each(product, self.size, 0..self.axes, |_, n| complex(n, true));
                 response.into_iter().map(|v| v.re as f32).collect()
             }
         };
@@ -140,68 +142,9 @@ impl Spectrum {
     }
 }
 
-/// Transforms pairs of lines in place.
-type Lines<T> = Box<dyn Fn(&mut [T]) + Sync>;
-
-/// Applies the transform that `plan` gives for an axis (with its length) along each of the axes,
-/// and returns to the order x fastest.
-fn each_axis<T: Copy + Send + Sync>(
-    mut values: Vec<T>,
-    size: [usize; 3],
-    axes: usize,
-    plan: &dyn Fn(usize, usize) -> Lines<T>,
-) -> Vec<T> {
-    for (axis, &n) in size.iter().enumerate() {
-        if axis < axes {
-            let transform = plan(axis, n);
-            // Pairs of lines, since a cosine transform packs two into one complex transform.
-            values.par_chunks_mut(2 * n).for_each(&*transform);
-        }
-        values = turned(&values, n);
-    }
-    values
-}
-
-/// Rows of `n` become columns: the fastest axis becomes the slowest, so that three turns restore
-/// the order.
-fn turned<T: Copy + Send + Sync>(values: &[T], n: usize) -> Vec<T> {
-    const BLOCK: usize = 16;
-    if n == 0 || values.is_empty() {
-        return values.to_vec();
-    }
-    let rows = values.len() / n;
-    let mut out = vec![values[0]; values.len()];
-    out.par_chunks_mut(rows * BLOCK).enumerate().for_each(|(block, out)| {
-        let first = block * BLOCK;
-        let columns = out.len() / rows;
-        for row in 0..rows {
-            let line = &values[row * n + first..row * n + first + columns];
-            for (column, value) in line.iter().enumerate() {
-                out[column * rows + row] = *value;
-            }
-        }
-    });
-    out
-}
-
-fn fourier(_axis: usize, n: usize, inverse: bool) -> Lines<Complex64> {
-    let mut planner = FftPlanner::new();
-    if inverse {
-        let fft = planner.plan_fft_inverse(n);
-        let scale = 1.0 / n as f64;
-        Box::new(move |lines| {
-            fft.process(lines);
-            lines.iter_mut().for_each(|v| *v *= scale);
-        })
-    } else {
-        let fft = planner.plan_fft_forward(n);
-        Box::new(move |lines| fft.process(lines))
-    }
-}
-
 /// Discrete cosine transform, type II: `X(k) = sum over j of x(j) cos(πk(2j+1) / 2n)`, by one
 /// complex transform of length n for two lines (Makhoul 1980, 10.1109/TASSP.1980.1163351).
-fn cosine_forward(_axis: usize, n: usize) -> Lines<f64> {
+fn cosine_forward(n: usize) -> Lines<f64> {
     let fft: Arc<dyn Fft<f64>> = FftPlanner::new().plan_fft_forward(n);
     let twist = quarter_turns(n);
     Box::new(move |lines| {
@@ -295,11 +238,11 @@ mod tests {
             let fold = |i: usize, n: usize| i.min(2 * n - 1 - i);
             image[[fold(z, 5), fold(y, 4), fold(x, 7)]]
         });
-        for in_slice in [false, true] {
-            let mirror = Spectrum::of(image.view(), Boundary::Mirror, in_slice);
-            let periodic = Spectrum::of(doubled.view(), Boundary::Periodic, in_slice);
+        for dimension in [Dimension::ThreeD, Dimension::TwoD] {
+            let mirror = Spectrum::of(image.view(), Boundary::Mirror, dimension);
+            let periodic = Spectrum::of(doubled.view(), Boundary::Periodic, dimension);
             for order in [[1, 0, 0], [0, 2, 0], [3, 1, 0], [1, 1, 1]] {
-                if in_slice && order[2] > 0 {
+                if dimension == Dimension::TwoD && order[2] > 0 {
                     continue;
                 }
                 let got = mirror.filtered(&low_pass, order);
@@ -319,7 +262,8 @@ mod tests {
     fn a_filter_that_passes_everything_returns_the_image() {
         let image = noise([6, 5, 3]);
         for boundary in [Boundary::Zero, Boundary::Nearest, Boundary::Periodic, Boundary::Mirror] {
-            let same = Spectrum::of(image.view(), boundary, false).filtered(&|_| 1.0, [0; 3]);
+            let same =
+                Spectrum::of(image.view(), boundary, Dimension::ThreeD).filtered(&|_| 1.0, [0; 3]);
             assert!(same.iter().zip(&image).all(|(a, b)| (a - b).abs() < 1e-6), "{boundary:?}");
         }
     }
