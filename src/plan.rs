@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::digest::{hex, sorted};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::features::column::ORIGINAL;
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
@@ -187,7 +187,7 @@ fn resolve_resampling(settings: &Settings) -> Result<Resampling> {
     }
     let spacing = written.spacing_mm.clone().unwrap_or(SpacingSetting::Spacing(vec![1.0; 3]));
     Ok(Resampling {
-        spacing_mm: Spacing::try_from(spacing).map_err(Error::BadRequest)?,
+        spacing_mm: Spacing::try_from(spacing).map_err(Error::bad_request)?,
         interpolation: written.interpolation.unwrap_or(Interpolation::Trilinear),
         mask_interpolation: written.mask_interpolation.unwrap_or(Interpolation::Trilinear),
         mask_threshold: threshold,
@@ -338,9 +338,8 @@ fn resolve_features(settings: &Settings) -> Result<Features> {
     exclude.sort_unstable();
     exclude.dedup();
     if let Some(unknown) = exclude.iter().find(|id| FEATURES.iter().all(|f| f.id != **id)) {
-        return Err(Error::bad_request(format!(
-            "features.exclude: there is no feature {unknown}; `abscope features list` has them all"
-        )));
+        return Err(Error::bad_request(format!("features.exclude: there is no feature {unknown}"))
+            .with_remedy(Remedy::ListFeatures));
     }
     Ok(Features { families, aggregations, exclude, maps: resolve_maps(settings)? })
 }
@@ -349,7 +348,7 @@ fn resolve_features(settings: &Settings) -> Result<Features> {
 fn resolve_maps(settings: &Settings) -> Result<Option<Vec<String>>> {
     let mut known = vec![ORIGINAL.to_owned()];
     for filter in &settings.filters {
-        filter.check().map_err(Error::BadRequest)?;
+        filter.check().map_err(Error::bad_request)?;
         for map in filter.maps() {
             if known.contains(&map) {
                 return Err(Error::bad_request(format!(

@@ -65,7 +65,7 @@ type Transfer = Box<dyn Fn([f64; 3]) -> f64 + Send + Sync>;
 
 impl FilterSettings {
     fn prepare(&self, spacing: [f64; 3]) -> Result<Prepared> {
-        self.check().map_err(Error::BadRequest)?;
+        self.check().map_err(Error::bad_request)?;
         let in_slice = self.dimension == Dimension::TwoD;
         let one = |bank| Prepared::Separable { bank, maps: 1, pooling: None, energy: None };
         let to_voxels = |mm: f64| spacing.map(|s| mm / s);

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 
 use super::resample::{cubic_weights, mirror, spline_coefficients};
 use super::{Frame, Prepared, ring, wanted_regions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::filters;
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::ingest::{Case, Lesion};
@@ -276,9 +276,10 @@ fn margin(plan: &Plan, spacing: Vec3) -> Result<[usize; 3]> {
             Ok(None) => {
                 return Err(Error::bad_request(format!(
                     "filter {} sees the whole image, and perturbed copies hold the surroundings of \
-                     a lesion only; leave perturbations out (--perturbations 0)",
+                     a lesion only",
                     filter.maps().join(", ")
-                )));
+                ))
+                .with_remedy(Remedy::WithoutPerturbations));
             }
             // Its maps are missing with and without perturbation.
             Err(_) => {}
