@@ -288,7 +288,7 @@ mod made_up {
     fn a_missing_slice_is_told_in_mm_and_interpolated_on_request() {
         let mut slices = stack(6);
         slices.remove(3);
-        refused(&slices, &["1 slice is missing", "5.000 mm after slice 3", "--uneven-slices"]);
+        refused(&slices, &["1 slice is missing", "5.000 mm after slice 3", "interpolated"]);
         let ct = resampled(&slices);
         assert_eq!(ct.volume.geometry().size[2], 6);
         // HU rise by 100 per slice, so that linear interpolation restores the missing one.

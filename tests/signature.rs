@@ -1,5 +1,6 @@
 //! Signatures: scores against hand computation and other programs, and what is refused.
 
+use abscope::error::Remedy;
 use abscope::signature::Model;
 use abscope::signature::score::{LesionScore, LesionValues, Origin, Refusal};
 use abscope::value::Missing;
@@ -154,12 +155,14 @@ fn a_missing_tube_voltage_and_an_unseen_site_are_refused_by_name() {
     let message = score(&model, &other).expect_err("unseen").to_string();
     assert!(message.contains("brain") && message.contains("node, liver"), "{message}");
     other.site = None;
-    let message = score(&model, &other).expect_err("missing").to_string();
-    assert!(message.contains("site is not known") && message.contains("--site"), "{message}");
+    let refusal = score(&model, &other).expect_err("missing");
+    assert!(refusal.to_string().contains("site is not known"), "{refusal}");
+    let site_of = Remedy::GiveSite { lesion: other.lesion.clone() };
+    assert_eq!(refusal.remedy(), Some(&site_of), "{refusal}");
     other.site = Some("node".into());
     other.kvp = None;
     let refusal = score(&model, &other).expect_err("missing");
-    assert!(refusal.is_request() && refusal.to_string().contains("--kvp"), "{refusal}");
+    assert!(refusal.is_request() && refusal.remedy() == Some(&Remedy::GiveKvp), "{refusal}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn dicom_pairs(catalogue: &Catalogue, identify: bool, found: &mut Discovery) -> 
         let series = match target {
             Ok(series) => *series,
             Err(problem) => {
-                found.unmatched.push((mask, problem.clone()));
+                found.unmatched.push((mask, problem.to_string()));
                 continue;
             }
         };

@@ -1,11 +1,12 @@
 //! What went wrong with a case, and what to do about it.
 
 use std::any::Any;
+use std::borrow::Cow;
 
 use serde::Serialize;
 
 use super::manifest::CaseRequest;
-use crate::error::Error;
+use crate::error::{Error, Kind, Remedy};
 
 /// The columns of `failures.csv`.
 pub const HEADER: [&str; 7] = ["case", "patient", "image", "mask", "stage", "error", "way_out"];
@@ -64,18 +65,19 @@ impl Failure {
 
     /// The failure that an error of the library means.
     pub fn of(case: &CaseRequest, stage: Stage, error: &Error) -> Self {
-        let way_out = match error {
-            Error::BadData { .. } => {
-                "mend or export the file anew; then run the same command again"
-            }
-            Error::BadRequest(_) => "correct the case's row of the manifest or the settings",
-            Error::TooBig(_) => "crop the image, or take a coarser working grid",
-            Error::Unsupported { .. } => "convert the file, for example to NIfTI",
-            Error::Io { .. } => {
-                "see that the file is there and may be read; then run the same command again"
-            }
+        let by_kind = || {
+            Cow::Borrowed(match error.kind() {
+                Kind::BadData => "mend or export the file anew; then run the same command again",
+                Kind::BadRequest => "correct the case's row of the manifest or the settings",
+                Kind::TooBig => "crop the image, or take a coarser working grid",
+                Kind::Unsupported => "convert the file, for example to NIfTI",
+                Kind::Io => {
+                    "see that the file is there and may be read; then run the same command again"
+                }
+            })
         };
-        Self::new(case, stage, &error.to_string(), way_out)
+        let way_out = error.remedy().map_or_else(by_kind, way_out);
+        Self::new(case, stage, &error.statement(), &way_out)
     }
 
     /// The failure that a panic means: a fault of abscope, confined to the case.
@@ -97,4 +99,22 @@ impl Failure {
     pub fn order(&self) -> usize {
         self.cells[0].parse().unwrap_or(0)
     }
+}
+
+/// A remedy in the words of who edits a manifest and runs the cohort again.
+fn way_out(remedy: &Remedy) -> Cow<'static, str> {
+    Cow::Borrowed(match remedy {
+        Remedy::RegridMask => {
+            "have masks of another grid put on the image's grid; then run the cohort again"
+        }
+        Remedy::UnevenSlices => {
+            "fetch the missing slices, or have uneven ones resampled; then run the cohort again"
+        }
+        Remedy::NameSeries { .. } => "name the folder or archive of one CT series as the image",
+        Remedy::ConfirmSeries => "name the CT series that it was drawn on as the image",
+        Remedy::NameDelineation { .. } => "name one of their files as the mask",
+        Remedy::GiveSite { .. } => "fill in the manifest's column site",
+        Remedy::GiveKvp => "fill in the manifest's column kvp",
+        other => return Cow::Owned(other.to_string()),
+    })
 }

@@ -10,7 +10,7 @@ use super::manifest::CaseRequest;
 use super::run::RunDescription;
 use super::shard::Shard;
 use super::{Listener, Status, Summary, journal};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// A case of a shard, as its `cases.csv` tells.
 struct ShardCase {
@@ -108,7 +108,8 @@ fn compatible(
         return refuse("their models or numbers of perturbations differ");
     }
     if run.format != first.format {
-        return refuse("their tables have different formats; run one again with the same --format");
+        return refuse("their tables have different formats")
+            .map_err(|e| e.with_remedy(Remedy::MatchFormat));
     }
     Ok(())
 }

@@ -164,7 +164,7 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
     match foreign {
         None => Ok(()),
         Some(entry) => Err(Error::bad_request(format!(
-            "{}: holds {} but no run of abscope batch; give a new or empty folder",
+            "{}: holds {} but no run over a cohort; give a new or empty folder",
             folder.display(),
             entry.file_name().to_string_lossy()
         ))),

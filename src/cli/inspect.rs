@@ -227,7 +227,7 @@ fn delineation(root: &Path, catalogue: &Catalogue, found: &Delineation<'_>) -> D
         file: short(root, &found.instance.source.display()),
         series: target.as_ref().ok().map(|s| s.uid.clone()),
         regions: Vec::new(),
-        warnings: target.as_ref().err().cloned().into_iter().collect(),
+        warnings: target.as_ref().err().map(ToString::to_string).into_iter().collect(),
         problem: None,
     };
     let grid = target.ok().and_then(|s| series::survey(&s.sources()).ok()).map(|s| s.geometry);

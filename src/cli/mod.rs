@@ -4,13 +4,14 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod batch;
 mod case;
 mod extract;
 mod features;
 mod filter;
+mod hints;
 mod inspect;
 mod merge;
 mod model;
@@ -19,6 +20,8 @@ mod score;
 mod selftest;
 mod settings;
 mod train;
+
+use hints::Hints;
 
 /// Exit status where the request could not be run.
 const CANNOT_RUN: u8 = 2;
@@ -57,11 +60,14 @@ enum Command {
 
 /// Runs the command line.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let mut command = Cli::command();
+    let matches = command.get_matches_mut();
+    let hints = Hints::of(&command, &matches);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match execute(cli) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", hints.explain(&error));
             ExitCode::from(CANNOT_RUN)
         }
     }

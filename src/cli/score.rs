@@ -9,7 +9,7 @@ use abscope::ingest::feature_table::FeatureTable;
 use abscope::patient::{AssessOptions, Assessment, MeasurementError, assess};
 use abscope::signature::Model;
 use abscope::signature::score::{LesionValues, Origin};
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 /// Score the lesions of a feature table.
 #[derive(clap::Args)]
@@ -78,7 +78,7 @@ fn assess_table(model: &Model, table: &FeatureTable, seed: u64) -> anyhow::Resul
                 lesions.iter().map(|l| MeasurementError::from_model(model, l.volume_ml)).collect();
             let patient = lesions[0].patient.clone();
             assess(&scorer, &lesions, &errors, AssessOptions { perturbations: 0, seed })
-                .map_err(|e| anyhow::anyhow!("patient {patient}: {e}"))
+                .with_context(|| format!("patient {patient}"))
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// A file under a temporary name next to its own, renamed when it is complete.
 ///
@@ -74,10 +74,9 @@ impl OutputFolder {
         let occupied = path.is_file()
             || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
         if occupied && !(replace && path.is_dir()) {
-            return Err(Error::bad_request(format!(
-                "{}: is there already; name a new folder, or pass --force to replace it",
-                path.display()
-            )));
+            return Err(Error::bad_request("is there already")
+                .with_path(path)
+                .with_remedy(Remedy::ReplaceFolder));
         }
         let folder = tempfile::Builder::new()
             .prefix(".abscope-")

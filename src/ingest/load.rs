@@ -13,7 +13,7 @@ use super::dicom::series::{self, SlicePolicy};
 use super::dicom::source;
 use super::sites::{SiteTable, whole_name};
 use super::{nifti, pair};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Remedy, Result};
 use crate::geometry::Geometry;
 use crate::mask::Mask;
 use crate::volume::Volume;
@@ -120,7 +120,7 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
     let mut lesions = Vec::new();
     for region in selected(labels.regions, &labels.there, options, &names, mask)? {
         match fit(&region.mask, image.volume.geometry(), options.regrid_mask, partial)
-            .map_err(|problem| Error::bad_data(mask, problem))?
+            .map_err(|problem| problem.in_file(mask))?
         {
             Some(fitted) => lesions.push(Lesion {
                 site: site_of(&region, options),
@@ -233,9 +233,9 @@ fn check_frame(
     }
     Err(Error::bad_data(
         choice.source.display(),
-        "was drawn in another frame of reference than the CT series; if they agree all the same, \
-         name the series with --series",
-    ))
+        "was drawn in another frame of reference than the CT series",
+    )
+    .with_remedy(Remedy::ConfirmSeries))
 }
 
 fn read_delineation(
@@ -349,16 +349,21 @@ fn site_of(region: &Region, options: &LoadOptions) -> Option<String> {
 /// The mask on the image's grid; `None` where nothing of it lies within.
 ///
 /// A segmentation may hold some slices of the image (`partial`); a label map has the whole grid.
-fn fit(mask: &Mask, image: &Geometry, regrid: bool, partial: bool) -> Result<Option<Mask>, String> {
+fn fit(
+    mask: &Mask,
+    image: &Geometry,
+    regrid: bool,
+    partial: bool,
+) -> Result<Option<Mask>, Problem> {
     match pair::mismatch(image, mask.grid()) {
         None => Ok(Some(pair::adopt(image, mask))),
         Some(_) if regrid || (partial && pair::coincides(image, mask.grid())) => {
             Ok(pair::regrid(image, mask))
         }
-        Some(difference) => Err(format!(
-            "lies on another grid than the image: {difference}; pass --regrid-mask to put it on the \
-             image's grid by nearest voxel"
-        )),
+        Some(difference) => {
+            let text = format!("lies on another grid than the image: {difference}");
+            Err(Problem::from(text).with_remedy(Remedy::RegridMask))
+        }
     }
 }
 

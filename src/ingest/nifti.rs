@@ -147,11 +147,11 @@ pub fn read_labels(path: &Path) -> Result<NiftiLabels> {
     let together: u64 = boxes.values().map(|b| b.voxel_count() as u64).sum();
     if together > MAX_VOXELS {
         return Err(Error::too_big(format!(
-            "{}: the boxes around its {} labels hold {together} voxels together; abscope reads up \
-             to {MAX_VOXELS} (are the labels scattered over the image? split the file)",
-            path.display(),
+            "the boxes around its {} labels hold {together} voxels together; abscope reads up to \
+             {MAX_VOXELS} (are the labels scattered over the image? split the file)",
             boxes.len()
-        )));
+        ))
+        .with_path(path));
     }
     let masks = boxes
         .into_iter()
@@ -434,12 +434,10 @@ impl Header {
         let voxels: u64 = size.iter().map(|&n| n as u64).product();
         if voxels > MAX_VOXELS {
             return Err(Error::too_big(format!(
-                "{}: {} x {} x {} voxels; abscope reads up to {MAX_VOXELS}",
-                path.display(),
-                size[0],
-                size[1],
-                size[2]
-            )));
+                "{} x {} x {} voxels; abscope reads up to {MAX_VOXELS}",
+                size[0], size[1], size[2]
+            ))
+            .with_path(&path));
         }
         let kind = raw.data_type().map_err(|_| {
             Error::unsupported(&path, format!("has voxel type code {}", raw.datatype))

@@ -88,7 +88,7 @@ fn lowest(assessment: &Assessment) -> String {
         ),
         Certainty::NotAssessed => format!(
             "{name} has the lowest score, {value}. How sure that is cannot be said, because \
-             measurement error is not known: pass --perturbations."
+             measurement error is not known; perturbed copies of the lesions would tell it."
         ),
     }
 }

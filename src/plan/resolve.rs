@@ -2,7 +2,7 @@
 
 use super::processing::Processing;
 use super::selection::Selection;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
 use crate::features::{FEATURES, ORIGINAL};
@@ -53,7 +53,7 @@ fn resampling(settings: &Settings) -> Result<Resampling> {
     }
     let spacing = written.spacing_mm.clone().unwrap_or(SpacingSetting::Spacing(vec![1.0; 3]));
     Ok(Resampling {
-        spacing_mm: Spacing::try_from(spacing).map_err(Error::BadRequest)?,
+        spacing_mm: Spacing::try_from(spacing).map_err(Error::bad_request)?,
         interpolation: written.interpolation.unwrap_or(Interpolation::Trilinear),
         mask_interpolation: written.mask_interpolation.unwrap_or(Interpolation::Trilinear),
         mask_threshold: threshold,
@@ -204,9 +204,8 @@ pub(super) fn selection(settings: &Settings) -> Result<Selection> {
     exclude.sort_unstable();
     exclude.dedup();
     if let Some(unknown) = exclude.iter().find(|id| FEATURES.iter().all(|f| f.id != **id)) {
-        return Err(Error::bad_request(format!(
-            "features.exclude: there is no feature {unknown}; `abscope features list` has them all"
-        )));
+        return Err(Error::bad_request(format!("features.exclude: there is no feature {unknown}"))
+            .with_remedy(Remedy::ListFeatures));
     }
     Ok(Selection { tumour, families, aggregations, exclude, maps: maps(settings)? })
 }

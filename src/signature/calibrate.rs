@@ -6,7 +6,7 @@
 
 use super::model::{Calibration, Model};
 use super::score::LesionValues;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// Fewer lesions do not give a standard deviation worth having (its own SE is then above 20 %).
 pub const MIN_LESIONS: usize = 12;
@@ -34,7 +34,9 @@ impl Model {
             )));
         }
         if cohort.trim().is_empty() {
-            return Err(Error::bad_request("the cohort has no name; give --cohort"));
+            return Err(
+                Error::bad_request("the cohort has no name").with_remedy(Remedy::NameCohort)
+            );
         }
         if lesions.len() < MIN_LESIONS {
             return Err(Error::bad_request(format!(
@@ -85,7 +87,7 @@ impl Model {
             ),
             columns,
         });
-        model.check().map_err(Error::BadRequest)?;
+        model.check().map_err(Error::bad_request)?;
         Ok(model)
     }
 }

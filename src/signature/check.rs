@@ -203,7 +203,7 @@ fn terms(terms: &[Term], plan: Option<&Plan>) -> Check {
 fn native(feature: &FeatureReference, plan: &Plan) -> Check {
     let Some(column) = feature.resolve() else {
         return Err(format!(
-            "feature \"{}\" is not known; `abscope features list` names them",
+            "feature \"{}\" is not known; docs/features.md names them",
             feature.id
         ));
     };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::features::column::Column;
 use crate::features::family::Aggregation;
 use crate::plan::Plan;
@@ -772,10 +772,11 @@ impl Model {
         let Some(settings) = &self.extraction.settings else {
             let engine = self.extraction.foreign.as_ref().map_or("another engine", |f| &f.engine);
             return Err(Error::bad_request(format!(
-                "model {} was trained on features of {engine}; it scores tables of that engine \
-                 (`abscope score`), not images",
+                "model {} was trained on features of {engine}; it scores tables of that engine, \
+                 not images",
                 self.id
-            )));
+            ))
+            .with_remedy(Remedy::ScoreTable));
         };
         let own = self.terms.iter().filter_map(|term| term.feature.as_ref());
         let columns: Vec<Column> = own.filter_map(FeatureReference::resolve).collect();

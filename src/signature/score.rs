@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::domain::{self, Flag};
 use super::model::{Combat, Covariate, Cutoff, Model, Policy, Term};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::plan::Plan;
 use crate::region::RegionFacts;
 use crate::row::Row;
@@ -89,14 +89,14 @@ pub enum Refusal {
         value: f64,
     },
     /// A covariate is not known and the model refuses that.
-    #[error("lesion {lesion}: {covariate} is not known, and the model refuses that; give {how}")]
+    #[error("lesion {lesion}: {covariate} is not known, and the model refuses that; {remedy}")]
     MissingCovariate {
         /// The lesion.
         lesion: String,
         /// `site` or `kvp`.
         covariate: String,
-        /// The option that gives it.
-        how: &'static str,
+        /// What gives it.
+        remedy: Remedy,
     },
     /// The lesion's site was not seen in training and the model refuses that.
     #[error(
@@ -133,6 +133,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// What the caller can do about it.
+    pub fn remedy(&self) -> Option<&Remedy> {
+        match self {
+            Self::MissingCovariate { remedy, .. } => Some(remedy),
+            _ => None,
+        }
+    }
+
     /// Whether the request, not the lesion, lacks something: a covariate that the user can give.
     pub fn is_request(&self) -> bool {
         matches!(
@@ -144,7 +152,13 @@ impl Refusal {
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::BadRequest(refusal.to_string())
+        match refusal {
+            Refusal::MissingCovariate { lesion, covariate, remedy } => Self::bad_request(format!(
+                "lesion {lesion}: {covariate} is not known, and the model refuses that"
+            ))
+            .with_remedy(remedy),
+            other => Self::bad_request(other.to_string()),
+        }
     }
 }
 
@@ -245,11 +259,11 @@ impl Model {
         let lacking = self.without_scaling();
         if !lacking.is_empty() {
             return Err(Error::bad_request(format!(
-                "model {} is incomplete and cannot score: no centre and scale for {}; complete it \
-                 with `abscope model calibrate`",
+                "model {} is incomplete and cannot score: no centre and scale for {}",
                 self.id,
                 lacking.join(", ")
-            )));
+            ))
+            .with_remedy(Remedy::CalibrateModel));
         }
         match (&self.extraction.settings, origin) {
             (None, Origin::Plan(_) | Origin::Hash(_)) => {
@@ -278,10 +292,10 @@ impl Model {
                 if own != hash {
                     return Err(Error::bad_request(format!(
                         "model {} was trained with settings of hash {own}, the values were made \
-                         with {hash}; extract them with `abscope extract --settings` and the \
-                         model's settings (`abscope model show --settings`)",
+                         with {hash}",
                         self.id
-                    )));
+                    ))
+                    .with_remedy(Remedy::MatchSettings));
                 }
             }
         }
@@ -497,7 +511,7 @@ fn site(
             return Err(Refusal::MissingCovariate {
                 lesion: lesion.lesion.clone(),
                 covariate: name.clone(),
-                how: "--site LABEL=SITE",
+                remedy: Remedy::GiveSite { lesion: lesion.lesion.clone() },
             });
         }
         None => {
@@ -574,7 +588,7 @@ fn kvp(
             return Err(Refusal::MissingCovariate {
                 lesion: lesion.lesion.clone(),
                 covariate: name.clone(),
-                how: "--kvp",
+                remedy: Remedy::GiveKvp,
             });
         }
         None => {

@@ -207,7 +207,7 @@ impl Catalogue {
         &self,
         patient: &PatientKey,
         references: &References,
-    ) -> std::result::Result<&Series, String> {
+    ) -> std::result::Result<&Series, NoTarget> {
         let those = |wanted: &dyn Fn(&Series) -> bool| -> Vec<(&Patient, &Series)> {
             self.series().filter(|(_, s)| s.is_ct() && wanted(s)).collect()
         };
@@ -234,15 +234,35 @@ impl Catalogue {
         match candidates.as_slice() {
             [only] => Ok(only),
             [] => Err(match references.series.first() {
-                Some(uid) => format!("refers to CT series {uid}, which is not there"),
-                None => "refers to no CT series that is there".to_owned(),
+                Some(uid) => NoTarget::Absent { uid: uid.clone() },
+                None => NoTarget::Nothing,
             }),
             several => {
-                let uids: Vec<&str> = several.iter().map(|s| s.uid.as_str()).collect();
-                Err(format!("refers to {} CT series: {}", several.len(), uids.join(", ")))
+                Err(NoTarget::Several { uids: several.iter().map(|s| s.uid.clone()).collect() })
             }
         }
     }
+}
+
+/// Why a structure set or segmentation leads to no CT series.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoTarget {
+    /// The series that it names is not there.
+    #[error("refers to CT series {uid}, which is not there")]
+    Absent {
+        /// SeriesInstanceUID.
+        uid: String,
+    },
+    /// It names no series, and none that is there has its images or its frame of reference.
+    #[error("refers to no CT series that is there")]
+    Nothing,
+    /// Several series are meant.
+    #[error("refers to {} CT series: {}", uids.len(), uids.join(", "))]
+    Several {
+        /// SeriesInstanceUIDs.
+        uids: Vec<String>,
+    },
 }
 
 /// What one thread has found.

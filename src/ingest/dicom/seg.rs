@@ -286,10 +286,9 @@ impl<'a> Segmentation<'a> {
         let [sx, sy, sz] = bounds.size();
         if bounds.voxel_count() > MAX_VOXELS {
             return Err(Error::too_big(format!(
-                "{}: segment {number} spans {sx} x {sy} x {sz} voxels; abscope reads up to \
-                 {MAX_VOXELS}",
-                self.opened.path.display()
-            )));
+                "segment {number} spans {sx} x {sy} x {sz} voxels; abscope reads up to {MAX_VOXELS}"
+            ))
+            .with_path(&self.opened.path));
         }
         let mut inside = Array3::from_elem((sz, sy, sx), false);
         for (z, at, voxels) in &pieces {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::catalogue::{Catalogue, Delineation, References, Series};
 use super::series::PatientKey;
 use super::source::Source;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, WhichSeries};
 
 /// A CT series to be read.
 #[derive(Clone, Debug)]
@@ -146,11 +146,8 @@ fn delineation<'a>(
                 first_problem(catalogue)
             ),
         )),
-        several => Err(Error::bad_request(format!(
-            "{}: holds {} structure sets or segmentations; name one of their files as the mask:{}",
-            path.display(),
-            several.len(),
-            listed(several.iter().map(|d| {
+        several => {
+            let line = |d: &Delineation<'_>| {
                 let names: Vec<&str> =
                     d.references.regions.iter().take(8).map(|(_, n)| n.as_str()).collect();
                 format!(
@@ -159,8 +156,12 @@ fn delineation<'a>(
                     d.series.modality,
                     names.join(", ")
                 )
-            }))
-        ))),
+            };
+            let problem = format!("holds {} structure sets or segmentations", several.len());
+            Err(Error::bad_request(problem)
+                .with_path(path)
+                .with_remedy(Remedy::NameDelineation { there: several.iter().map(line).collect() }))
+        }
     }
 }
 
@@ -183,53 +184,37 @@ fn series<'a>(
             format!("holds no CT series{there}{}", first_problem(catalogue)),
         ));
     }
-    let list = |series: &[&Series]| listed(series.iter().map(|s| describe(s)));
+    let naming =
+        |which| Remedy::NameSeries { which, there: all.iter().map(|s| describe(s)).collect() };
     if let Some(uid) = uid {
         let chosen: Vec<&Series> = all.iter().copied().filter(|s| s.uid == uid).collect();
         return match chosen.as_slice() {
             [only] => Ok(only),
-            [] => Err(Error::bad_request(format!(
-                "{}: holds no CT series {uid}; it holds:{}",
-                path.display(),
-                list(&all)
-            ))),
+            [] => Err(Error::bad_request(format!("holds no CT series {uid}"))
+                .with_path(path)
+                .with_remedy(naming(WhichSeries::One))),
             _ => Err(Error::bad_request(format!(
-                "{}: {} studies or patients have a series {uid}; name the folder of one of them",
-                path.display(),
+                "{} studies or patients have a series {uid}; name the folder of one of them",
                 chosen.len()
-            ))),
+            ))
+            .with_path(path)),
         };
     }
     if let Some(found) = found {
         let References { series, .. } = found.references;
         return catalogue.target(&found.patient.key, found.references).map_err(|problem| {
-            let hint = if series.is_empty() { "the one it was drawn on" } else { "another one" };
-            Error::bad_request(format!(
-                "{}: {problem}; choose {hint} with --series:{}",
-                found.instance.source.display().display(),
-                list(&all)
-            ))
+            let which = if series.is_empty() { WhichSeries::DrawnOn } else { WhichSeries::Another };
+            Error::bad_request(problem.to_string())
+                .with_path(found.instance.source.display())
+                .with_remedy(naming(which))
         });
     }
     match all.as_slice() {
         [only] => Ok(only),
-        several => Err(Error::bad_request(format!(
-            "{}: holds {} CT series; choose one with --series:{}",
-            path.display(),
-            several.len(),
-            list(several)
-        ))),
+        several => Err(Error::bad_request(format!("holds {} CT series", several.len()))
+            .with_path(path)
+            .with_remedy(naming(WhichSeries::One))),
     }
-}
-
-/// One line per choice, the first twenty.
-fn listed(lines: impl ExactSizeIterator<Item = String>) -> String {
-    let more = lines.len().saturating_sub(20);
-    let mut text: String = lines.take(20).map(|line| format!("\n  {line}")).collect();
-    if more > 0 {
-        text.push_str(&format!("\n  and {more} more"));
-    }
-    text
 }
 
 fn describe(series: &Series) -> String {

@@ -92,12 +92,12 @@ pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
     let voxels = stack.planes.len().checked_mul(stack.grid.size[0] * stack.grid.size[1]);
     if voxels.is_none_or(|n| n > MAX_VOXELS) || stack.grid.voxel_count() > MAX_VOXELS {
         return Err(Error::too_big(format!(
-            "{}: {} slices of {} x {} voxels; abscope reads up to {MAX_VOXELS} voxels",
-            place.display(),
+            "{} slices of {} x {} voxels; abscope reads up to {MAX_VOXELS} voxels",
             stack.planes.len(),
             stack.grid.size[0],
             stack.grid.size[1]
-        )));
+        ))
+        .with_path(place));
     }
     let (volume, padded) = voxels_of(&stack, &slices)?;
     if padded > 0 {
@@ -240,11 +240,8 @@ fn identity(place: &Path, slices: &[Slice]) -> Result<(String, Option<String>)> 
     let of = |tag| slices.iter().map(|s| s.opened.fields().text(tag)).collect::<BTreeSet<_>>();
     let series = of(tags::SERIES_INSTANCE_UID);
     if series.len() > 1 {
-        return Err(Error::bad_request(format!(
-            "{}: {} series were to be read as one",
-            place.display(),
-            series.len()
-        )));
+        let problem = format!("{} series were to be read as one", series.len());
+        return Err(Error::bad_request(problem).with_path(place));
     }
     for (tag, what) in [
         (tags::PATIENT_ID, "patients"),

@@ -124,10 +124,10 @@ pub(super) fn for_each_member(
     let mut archive = open_archive(path)?;
     if archive.len() > MAX_MEMBERS {
         return Err(Error::too_big(format!(
-            "{}: has {} members; abscope looks at up to {MAX_MEMBERS}",
-            path.display(),
+            "has {} members; abscope looks at up to {MAX_MEMBERS}",
             archive.len()
-        )));
+        ))
+        .with_path(path));
     }
     for index in 0..archive.len() {
         let name = {
@@ -166,9 +166,9 @@ fn inflate(archive: &mut Archive, index: usize, shown: &Path, limit: u64) -> Res
     })?;
     if out.len() as u64 > allowed {
         return Err(Error::too_big(format!(
-            "{}: inflates to more than {allowed} bytes; extract the archive first if it is sound",
-            shown.display()
-        )));
+            "inflates to more than {allowed} bytes; extract the archive first if it is sound"
+        ))
+        .with_path(shown));
     }
     Ok(out)
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::header::Frame;
 use super::pixel::PADDING_HU;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::geometry::{Geometry, Vec3, cross, dot, norm};
 
 /// What to do with slices that are not evenly spaced, and with gantry tilt.
@@ -97,13 +97,7 @@ pub(super) fn arrange(
     }
     let uneven = !problems.is_empty();
     if uneven && policy == SlicePolicy::Refuse {
-        return Err(Error::bad_data(
-            path,
-            format!(
-                "{}; fetch the missing slices, or pass --uneven-slices resample to interpolate",
-                problems.join("; ")
-            ),
-        ));
+        return Err(Error::bad_data(path, problems.join("; ")).with_remedy(Remedy::UnevenSlices));
     }
     for problem in problems {
         warnings.push(format!("{problem}; interpolated linearly onto slices every {spacing} mm"));

@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 
 use super::resample::spline_coefficients;
 use super::{Frame, Preparation, PreparedRegion, ring};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::filters;
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::mask::Mask;
@@ -246,9 +246,10 @@ fn margin(preparation: &Preparation<'_>, spacing: Vec3) -> Result<[usize; 3]> {
             Ok(None) => {
                 return Err(Error::bad_request(format!(
                     "filter {} sees the whole image, and perturbed copies hold the surroundings of \
-                     a lesion only; leave perturbations out",
+                     a lesion only",
                     filter.maps().join(", ")
-                )));
+                ))
+                .with_remedy(Remedy::WithoutPerturbations));
             }
             // Its maps are missing with and without perturbation.
             Err(_) => {}
