@@ -8,12 +8,15 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use abscope::export::scores;
 use abscope::features::column::Column;
 use abscope::ingest::feature_table::FeatureTable;
+use abscope::patient::{AssessOptions, MeasurementError, assess};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
 use abscope::signature::Model;
 use abscope::signature::model::{Extraction, Term};
+use abscope::signature::score::{LesionValues, Origin};
 use tempfile::TempDir;
 
 #[path = "../examples/cohort/mod.rs"]
@@ -475,6 +478,29 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
     for name in ["scores.csv", "reports", "cohort.html"] {
         assert!(!cohort.path("whole").join(name).exists(), "{name}");
     }
+}
+
+#[test]
+fn a_lesion_without_a_score_keeps_its_site() {
+    let model = Model::parse(&one_feature_model()).expect("a model");
+    let plan = model.plan().expect("a plan");
+    let scorer = model.scorer(Origin::Plan(&plan)).expect("complete");
+    let lesion = LesionValues {
+        patient: "P".into(),
+        lesion: "1".into(),
+        site: Some("liver".into()),
+        volume_ml: Some(1.0),
+        ..LesionValues::default()
+    };
+    let errors = [MeasurementError::from_model(&model, lesion.volume_ml)];
+    let assessment = assess(&scorer, &[lesion], &errors, AssessOptions::default()).expect("done");
+    assert_eq!(assessment.unscored.len(), 1);
+    let mut table = Vec::new();
+    scores::write(&model, [&assessment], &mut table).expect("written");
+    let mut table = csv::Reader::from_reader(&table[..]);
+    let at = scores::HEADER.iter().position(|h| *h == "site").expect("a column");
+    let row = table.records().next().expect("a row").expect("whole");
+    assert_eq!(&row[at], "liver");
 }
 
 #[test]

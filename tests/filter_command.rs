@@ -48,8 +48,14 @@ fn each_map_is_a_file_on_the_images_grid() {
         .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    let expected =
-        ["haar-HH.nii.gz", "haar-HL.nii.gz", "haar-LH.nii.gz", "haar-LL.nii.gz", "log-5mm.nii.gz"];
+    let expected = [
+        ".abscope.json",
+        "haar-HH.nii.gz",
+        "haar-HL.nii.gz",
+        "haar-LH.nii.gz",
+        "haar-LL.nii.gz",
+        "log-5mm.nii.gz",
+    ];
     assert_eq!(names, expected);
 
     let volume = read_image(&image).expect("reads").volume;

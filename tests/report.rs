@@ -89,7 +89,8 @@ fn the_folder_holds_page_json_features_and_scores() {
         .map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["features.csv", "report.html", "report.json", "scores.csv"]);
+    let own_list = ".abscope.json";
+    assert_eq!(names, [own_list, "features.csv", "report.html", "report.json", "scores.csv"]);
     let scores = case.text("scores.csv");
     assert_eq!(scores.lines().count(), LESIONS + 1);
     assert_eq!(case.text("features.csv").lines().count(), LESIONS + 1);

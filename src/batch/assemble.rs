@@ -1,29 +1,25 @@
 //! From finished cases to tables, case by case in the manifest's order.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::failures::{self, Failure, Stage};
+use super::engine::Status;
+use super::failures::{Failure, Stage};
+use super::listings::{self, CaseRow, CaseStatus, CsvFile, Warning};
 use super::manifest::CaseRequest;
 use super::progress::Event;
-use super::{Listener, Options, Status, Summary, features_path, journal};
+use super::reports::{COHORT, CohortFile, Reports};
+use super::{Listener, Options, Summary, features_path, journal};
 use crate::error::{Error, Result};
 use crate::export;
-use crate::export::output::OutputFile;
 use crate::export::table::{self, Carried, Format, TableWriter};
-use crate::patient::report::{CohortPatient, CohortSignature, cohort_page};
+use crate::patient::report::{CohortPatient, CohortSignature};
 use crate::plan::Plan;
 use crate::row::Row;
 
-/// The columns of `cases.csv`: what became of each case.
-const CASES_HEADER: [&str; 7] = ["case", "patient", "image", "mask", "status", "lesions", "key"];
 /// The score table.
 const SCORES: &str = "scores.csv";
-/// The page over all patients.
-const COHORT: &str = "cohort.html";
-/// The columns of `warnings.csv`.
-const WARNINGS_HEADER: [&str; 3] = ["case", "patient", "warning"];
+
 /// Writes the tables of a run.
 pub(super) fn tables<'a>(
     folder: &Path,
@@ -86,9 +82,9 @@ impl Tables {
             scores,
             reports: Reports::create(folder, cohort.is_some())?,
             cohort,
-            cases: CsvFile::create(&folder.join("cases.csv"), &CASES_HEADER)?,
-            failures: CsvFile::create(&folder.join("failures.csv"), &failures::HEADER)?,
-            warnings: CsvFile::create(&folder.join("warnings.csv"), &WARNINGS_HEADER)?,
+            cases: CsvFile::create(&folder.join(listings::CASES), &CaseRow::COLUMNS)?,
+            failures: CsvFile::create(&folder.join(listings::FAILURES), &Failure::COLUMNS)?,
+            warnings: CsvFile::create(&folder.join(listings::WARNINGS), &Warning::COLUMNS)?,
             seen: BTreeSet::new(),
             outdated,
             summary: Summary::default(),
@@ -104,35 +100,30 @@ impl Tables {
         listener: Listener<'_>,
     ) -> Result<()> {
         self.summary.cases += 1;
-        let (status, key, lesions) = match status {
+        let mut row = CaseRow::of(case);
+        match status {
             Status::Done { key } => match self.rows(case, &key, records)? {
-                Ok(lesions) => ("done", key, lesions),
+                Ok(lesions) => {
+                    row = CaseRow { status: CaseStatus::Done, lesions, key, ..row };
+                }
                 Err(failure) => {
                     listener(&Event::Failed(&failure));
                     self.fail(&failure)?;
-                    ("failed", String::new(), 0)
+                    row.status = CaseStatus::Failed;
                 }
             },
             Status::Failed(failure) => {
                 self.fail(&failure)?;
-                ("failed", String::new(), 0)
+                row.status = CaseStatus::Failed;
             }
-            Status::Waiting => ("waiting", String::new(), 0),
-        };
-        self.cases.record([
-            case.order.to_string().as_str(),
-            &case.patient,
-            &case.image,
-            &case.mask,
-            status,
-            &lesions.to_string(),
-            &key,
-        ])
+            Status::Waiting => {}
+        }
+        self.cases.write(&row)
     }
 
     fn fail(&mut self, failure: &Failure) -> Result<()> {
         self.summary.failed += 1;
-        self.failures.record(failure.cells.iter().map(String::as_str))
+        self.failures.write(failure)
     }
 
     /// The number of rows that a case adds to the tables, or why it adds none.
@@ -166,7 +157,7 @@ impl Tables {
         }
         if let Some(scores) = &mut self.scores {
             for row in &record.scores {
-                scores.record(row.iter().map(String::as_str))?;
+                scores.write(row)?;
             }
         }
         if record.report {
@@ -181,7 +172,7 @@ impl Tables {
         }
         for warning in &record.warnings {
             self.summary.warnings += 1;
-            self.warnings.record([case.order.to_string().as_str(), &case.patient, warning])?;
+            self.warnings.write(&Warning { case: case.order, patient: &case.patient, warning })?;
         }
         self.summary.done += 1;
         self.summary.lesions += rows.len();
@@ -212,100 +203,6 @@ impl Tables {
     }
 }
 
-/// The reports of a folder: `reports/PATIENT.html` and `.json`.
-struct Reports {
-    folder: PathBuf,
-    /// Names that are taken, in lower case: not every file system tells the cases apart.
-    names: BTreeSet<String>,
-}
-
-impl Reports {
-    /// Begins with none; those of an earlier run may be of patients that are gone.
-    fn create(folder: &Path, wanted: bool) -> Result<Self> {
-        let folder = folder.join("reports");
-        match std::fs::remove_dir_all(&folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io(&folder, e));
-            }
-            _ => {}
-        }
-        if wanted {
-            std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
-        }
-        Ok(Self { folder, names: BTreeSet::new() })
-    }
-
-    /// Gives the report of a finished case its patient's name, and says where its page lies.
-    fn add(&mut self, case: &CaseRequest, key: &str, records: &Path) -> Result<String> {
-        let plain = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' };
-        let mut name: String = case.patient.chars().take(100).map(plain).collect();
-        // A patient with several cases has a report of each.
-        if !self.names.insert(name.to_lowercase()) {
-            name = format!("{name}-case-{}", case.order);
-            self.names.insert(name.to_lowercase());
-        }
-        for (kept, ending) in [("html", "html"), ("report.json", "json")] {
-            let from = journal::report_path(records, key, kept);
-            let to = self.folder.join(format!("{name}.{ending}"));
-            // A second name for the same bytes where the file system can, else a copy.
-            if std::fs::hard_link(&from, &to).is_err() {
-                std::fs::copy(&from, &to).map_err(|e| Error::io(&to, e))?;
-            }
-        }
-        Ok(format!("reports/{name}.html"))
-    }
-}
-
-/// The page over all patients under construction. A row takes some hundred bytes, so that all of a
-/// cohort are kept.
-struct CohortFile {
-    path: PathBuf,
-    file: OutputFile,
-    signature: CohortSignature,
-    patients: Vec<CohortPatient>,
-}
-
-impl CohortFile {
-    fn create(folder: &Path, signature: CohortSignature) -> Result<Self> {
-        let path = folder.join(COHORT);
-        let file = OutputFile::create(&path)?;
-        Ok(Self { path, file, signature, patients: Vec::new() })
-    }
-
-    fn finish(mut self) -> Result<()> {
-        let page = cohort_page(&self.signature, "Cohort", &self.patients)?;
-        self.file.write_all(page.as_bytes()).map_err(|e| Error::io(&self.path, e))?;
-        self.file.finish()
-    }
-}
-
 fn identity(row: &Row) -> (String, String) {
     (row.patient.clone(), row.lesion.clone())
-}
-
-/// A small CSV file under construction.
-pub(super) struct CsvFile {
-    path: PathBuf,
-    csv: csv::Writer<OutputFile>,
-}
-
-impl CsvFile {
-    pub(super) fn create(path: &Path, header: &[&str]) -> Result<Self> {
-        let csv = csv::Writer::from_writer(OutputFile::create(path)?);
-        let mut file = Self { path: path.to_owned(), csv };
-        file.record(header.iter().copied())?;
-        Ok(file)
-    }
-
-    pub(super) fn record<'c>(&mut self, cells: impl IntoIterator<Item = &'c str>) -> Result<()> {
-        self.csv.write_record(cells).map_err(|e| Error::io(&self.path, e.into()))
-    }
-
-    pub(super) fn finish(self) -> Result<()> {
-        let file = self.csv.into_inner().map_err(|e| {
-            let error = std::io::Error::new(e.error().kind(), e.error().to_string());
-            Error::io(&self.path, error)
-        })?;
-        file.finish()
-    }
 }

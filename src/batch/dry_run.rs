@@ -2,12 +2,13 @@
 
 use rayon::prelude::*;
 
-use super::failures::Failure;
+use super::Options;
+use super::failures::{Failure, Stage};
+use super::load::{guarded, load};
 use super::manifest::{CaseRequest, Manifest};
-use super::{Options, Stage, guarded, load};
-use crate::ingest::Case;
+use crate::ingest::{Case, Lesion};
 use crate::plan::Plan;
-use crate::preprocess::{self, discretise};
+use crate::preprocess::{self, Preparation, PreparedRegion, discretise};
 use crate::region::Region;
 
 /// A lesion that would be described.
@@ -62,11 +63,7 @@ fn preview_case(request: &CaseRequest, options: &Options) -> CasePreview {
 fn lesions(case: &Case, plan: &Plan) -> Vec<LesionPreview> {
     let mut previews = Vec::new();
     for lesion in &case.lesions {
-        let others: Vec<_> =
-            case.lesions.iter().filter(|o| o.id != lesion.id).map(|o| &o.mask).collect();
-        for prepared in
-            preprocess::prepare(&case.volume, &lesion.mask, &others, &plan.preparation())
-        {
+        for prepared in regions(case, lesion, plan) {
             let levels = match &prepared.roi {
                 Some(roi) => discretise::levels(roi, &plan.processing().discretisation, 0)
                     .map(|levels| levels.n_levels)
@@ -85,4 +82,29 @@ fn lesions(case: &Case, plan: &Plan) -> Vec<LesionPreview> {
         }
     }
     previews
+}
+
+/// The regions of a lesion, without response maps: these are not shown, and take most of the time.
+fn regions(case: &Case, lesion: &Lesion, plan: &Plan) -> Vec<PreparedRegion> {
+    let preparation = Preparation { filters: &[], ..plan.preparation() };
+    preprocess::prepare(&case.volume, &lesion.mask, &case.others(lesion), &preparation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::testing;
+
+    #[test]
+    fn regions_are_prepared_as_for_extraction_but_no_filter_is_run() {
+        let case = testing::case();
+        let plan = testing::plan("[[filter]]\nname = \"s\"\nkind = \"simoncelli\"\n");
+        let lesion = &case.lesions[0];
+        let extracted = preprocess::prepare(&case.volume, &lesion.mask, &[], &plan.preparation());
+        let shown = regions(&case, lesion, &plan);
+        assert_eq!(extracted[0].responses.len(), 1);
+        assert!(shown[0].responses.is_empty());
+        assert_eq!(shown[0].facts, extracted[0].facts);
+        assert_eq!(lesions(&case, &plan)[0].voxels, testing::BOX);
+    }
 }

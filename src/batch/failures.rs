@@ -3,16 +3,13 @@
 use std::any::Any;
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::manifest::CaseRequest;
 use crate::error::{Error, Kind, Remedy};
 
-/// The columns of `failures.csv`.
-pub const HEADER: [&str; 7] = ["case", "patient", "image", "mask", "stage", "error", "way_out"];
-
 /// Where a case failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Its row of the manifest makes no sense.
@@ -27,39 +24,38 @@ pub enum Stage {
     Report,
 }
 
-impl Stage {
-    /// The name in tables and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Manifest => "manifest",
-            Self::Load => "load",
-            Self::Extract => "extract",
-            Self::Assemble => "assemble",
-            Self::Report => "report",
-        }
-    }
-}
-
-/// A case that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A case that failed: a row of `failures.csv`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The cells of its row in `failures.csv`.
-    pub cells: [String; 7],
+    /// The case's place in the manifest.
+    #[serde(rename = "case")]
+    pub order: usize,
+    /// The patient's pseudonymous id.
+    pub patient: String,
+    /// The image as the manifest names it.
+    pub image: String,
+    /// The mask as the manifest names it.
+    pub mask: String,
+    /// Where the case failed.
+    pub stage: Stage,
+    /// What went wrong.
+    #[serde(rename = "error")]
+    pub problem: String,
+    /// What to do about it.
+    pub way_out: String,
 }
 
 impl Failure {
     /// The failure of a case.
-    pub fn new(case: &CaseRequest, stage: Stage, error: &str, way_out: &str) -> Self {
+    pub fn new(case: &CaseRequest, stage: Stage, problem: &str, way_out: &str) -> Self {
         Self {
-            cells: [
-                case.order.to_string(),
-                case.patient.clone(),
-                case.image.clone(),
-                case.mask.clone(),
-                stage.name().to_owned(),
-                error.to_owned(),
-                way_out.to_owned(),
-            ],
+            order: case.order,
+            patient: case.patient.clone(),
+            image: case.image.clone(),
+            mask: case.mask.clone(),
+            stage,
+            problem: problem.to_owned(),
+            way_out: way_out.to_owned(),
         }
     }
 
@@ -93,11 +89,6 @@ impl Failure {
             &format!("internal error: {text}"),
             "a fault of abscope: report it with this row; the other cases are not concerned",
         )
-    }
-
-    /// The case's place in the manifest.
-    pub fn order(&self) -> usize {
-        self.cells[0].parse().unwrap_or(0)
     }
 }
 

@@ -76,8 +76,8 @@ impl CaseRequest {
         Self {
             order,
             patient,
-            image: image.display().to_string(),
-            mask: mask.display().to_string(),
+            image: shown(image),
+            mask: shown(mask),
             image_path: image.to_owned(),
             mask_path: mask.to_owned(),
             labels: Vec::new(),
@@ -308,6 +308,12 @@ impl Row<'_> {
         }
         Ok(())
     }
+}
+
+/// A path as ids, tables and messages name it: with `/` on every system, so that they are the same.
+pub fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if cfg!(windows) { text.replace('\\', "/") } else { text }
 }
 
 /// A pattern for ROI names; case does not matter, and it may match anywhere in the name.

@@ -1,15 +1,16 @@
 //! Shards to one set of tables, as one run over the whole cohort would have written them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::assemble::Tables;
-use super::failures::{self, Failure};
-use super::manifest::CaseRequest;
+use super::engine::Status;
+use super::failures::Failure;
+use super::listings::{self, CaseRow, CaseStatus};
+use super::manifest::{CaseRequest, shown};
 use super::run::RunDescription;
 use super::shard::Shard;
-use super::{Listener, Status, Summary, journal};
+use super::{Listener, Summary, journal};
 use crate::error::{Error, Remedy, Result};
 
 /// A case of a shard, as its `cases.csv` tells.
@@ -58,7 +59,7 @@ pub fn merge(folders: &[PathBuf], output: &Path, listener: Listener<'_>) -> Resu
     if occupied {
         return Err(Error::bad_request(format!(
             "{}: is not empty; give a new folder",
-            output.display()
+            shown(output)
         )));
     }
     std::fs::create_dir_all(output).map_err(|e| Error::io(output, e))?;
@@ -80,14 +81,14 @@ fn compatible(
     let refuse = |what: &str| {
         Err(Error::bad_request(format!(
             "{} and {} cannot be merged: {what}",
-            first_folder.display(),
-            folder.display()
+            shown(first_folder),
+            shown(folder)
         )))
     };
     if !run.finished {
         return Err(Error::bad_request(format!(
             "{}: the run has not finished; run its command again",
-            folder.display()
+            shown(folder)
         )));
     }
     if run.plan != first.plan {
@@ -122,8 +123,8 @@ fn complete(folders: &[PathBuf], runs: &[RunDescription]) -> Result<()> {
         if let Some(before) = shards.insert(shard, folder) {
             return Err(Error::bad_request(format!(
                 "{} and {} both hold shard {shard}; name each shard once",
-                before.display(),
-                folder.display()
+                shown(before),
+                shown(folder)
             )));
         }
     }
@@ -147,42 +148,27 @@ fn damaged(folder: &Path, problem: &str) -> Error {
     Error::bad_data(folder, format!("{problem}; run the shard's command again"))
 }
 
-fn reader(path: &Path) -> Result<csv::Reader<File>> {
-    csv::Reader::from_path(path).map_err(|e| Error::io(path, e.into()))
-}
-
 fn read_cases(shard: usize, folder: &Path) -> Result<Vec<ShardCase>> {
     let unreadable = |name: &str| damaged(folder, &format!("{name} cannot be read"));
-    let mut failed: BTreeMap<usize, Failure> = BTreeMap::new();
-    for record in reader(&folder.join("failures.csv"))?.records() {
-        let record = record.map_err(|_| unreadable("failures.csv"))?;
-        let cells: Vec<String> = record.iter().map(str::to_owned).collect();
-        let cells: [String; failures::HEADER.len()] =
-            cells.try_into().map_err(|_| unreadable("failures.csv"))?;
-        let failure = Failure { cells };
-        failed.insert(failure.order(), failure);
-    }
-    let mut cases = Vec::new();
-    for record in reader(&folder.join("cases.csv"))?.records() {
-        let record = record.map_err(|_| unreadable("cases.csv"))?;
-        let cells: Vec<&str> = record.iter().collect();
-        let [order, patient, image, mask, status, _, key] = cells[..] else {
-            return Err(unreadable("cases.csv"));
-        };
-        let order: usize = order.parse().map_err(|_| unreadable("cases.csv"))?;
-        let status = match status {
-            "done" => Status::Done { key: key.to_owned() },
-            "failed" => {
-                let failure = failed.remove(&order).ok_or_else(|| unreadable("failures.csv"))?;
-                Status::Failed(failure)
-            }
-            _ => return Err(unreadable("cases.csv")),
-        };
-        cases.push(ShardCase {
-            shard,
-            request: CaseRequest::new(order, patient.to_owned(), image.as_ref(), mask.as_ref()),
-            status,
-        });
-    }
-    Ok(cases)
+    let failures: Option<Vec<Failure>> = listings::read(&folder.join(listings::FAILURES))?;
+    let failures = failures.ok_or_else(|| unreadable(listings::FAILURES))?;
+    let mut failed: BTreeMap<usize, Failure> =
+        failures.into_iter().map(|failure| (failure.order, failure)).collect();
+    let rows: Option<Vec<CaseRow>> = listings::read(&folder.join(listings::CASES))?;
+    let rows = rows.ok_or_else(|| unreadable(listings::CASES))?;
+    rows.into_iter()
+        .map(|row| {
+            let status = match row.status {
+                CaseStatus::Done => Status::Done { key: row.key },
+                CaseStatus::Failed => {
+                    let failure = failed.remove(&row.order);
+                    Status::Failed(failure.ok_or_else(|| unreadable(listings::FAILURES))?)
+                }
+                CaseStatus::Waiting => return Err(unreadable(listings::CASES)),
+            };
+            let (image, mask) = (row.image.as_ref(), row.mask.as_ref());
+            let request = CaseRequest::new(row.order, row.patient, image, mask);
+            Ok(ShardCase { shard, request, status })
+        })
+        .collect()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, shown};
 use crate::error::{Error, Result};
 use crate::export::output::OutputFile;
 use crate::export::table::{Carried, Format};
@@ -107,7 +107,7 @@ impl RunFolder {
             if before.shard != description.shard {
                 return Err(Error::bad_request(format!(
                     "{}: holds shard {}; give shard {} a folder of its own",
-                    folder.display(),
+                    shown(folder),
                     before.shard,
                     description.shard
                 )));
@@ -143,7 +143,7 @@ fn lock(folder: &Path) -> Result<File> {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::bad_request(format!(
             "{}: another run is using this folder; wait for it or give another folder",
-            folder.display()
+            shown(folder)
         ))),
         // Some network file systems have no locks; then nobody can hold one either.
         Err(std::fs::TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {
@@ -165,7 +165,7 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
         None => Ok(()),
         Some(entry) => Err(Error::bad_request(format!(
             "{}: holds {} but no run over a cohort; give a new or empty folder",
-            folder.display(),
+            shown(folder),
             entry.file_name().to_string_lossy()
         ))),
     }

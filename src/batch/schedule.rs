@@ -4,21 +4,7 @@
 //! loaded, its measured size replaces the estimate. So memory is bounded by the budget, whatever the
 //! cohort. A case that is larger than the whole budget runs alone.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-
-use flate2::read::GzDecoder;
-use nifti::NiftiHeader;
-
-use crate::ingest::Case;
-use crate::plan::Plan;
-use crate::volume::Volume;
-
-/// Bytes that a voxel of a lesion's box takes while its features are computed: intensities, masks,
-/// levels, zones and the neighbourhoods of one family at a time.
-const BYTES_PER_BOX_VOXEL: f64 = 48.0;
 
 /// A budget of memory and of cases in flight.
 #[derive(Debug)]
@@ -88,60 +74,6 @@ impl Drop for Share<'_> {
         drop(used);
         self.budget.freed.notify_all();
     }
-}
-
-/// What reading a file or a folder is expected to take, bytes.
-///
-/// From a NIfTI header where there is one (nothing is allocated on its word), else from the files'
-/// sizes, doubled because their pixels may be compressed.
-pub fn expected(path: &Path) -> u64 {
-    nifti_bytes(path).unwrap_or_else(|| 2 * stored_bytes(path))
-}
-
-fn nifti_bytes(path: &Path) -> Option<u64> {
-    let mut magic = [0u8; 2];
-    File::open(path).ok()?.read_exact(&mut magic).ok()?;
-    let file = File::open(path).ok()?;
-    let header = if magic == [0x1f, 0x8b] {
-        NiftiHeader::from_reader(GzDecoder::new(file)).ok()?
-    } else {
-        NiftiHeader::from_reader(file).ok()?
-    };
-    let voxels = header.dim[1..4].iter().try_fold(1u64, |n, &d| n.checked_mul(d.into()))?;
-    voxels.checked_mul(u64::from(header.bitpix.unsigned_abs() / 8).max(1))
-}
-
-fn stored_bytes(path: &Path) -> u64 {
-    if path.is_file() {
-        return std::fs::metadata(path).map_or(0, |m| m.len());
-    }
-    let files = walkdir::WalkDir::new(path).into_iter().filter_map(Result::ok);
-    files.filter_map(|entry| entry.metadata().ok()).filter(|m| m.is_file()).map(|m| m.len()).sum()
-}
-
-/// What a loaded case takes, with the work to come, bytes.
-pub fn measured(case: &Case, plan: &Plan) -> u64 {
-    let spacing = plan.processing().resampling.spacing_mm.resolve(case.volume.geometry().spacing);
-    let mut boxes: Vec<f64> = case
-        .lesions
-        .iter()
-        .map(|lesion| {
-            let native = lesion.mask.grid().spacing;
-            let size = lesion.mask.bounds().size();
-            let margin = plan.processing().ring.map_or(0.0, |ring| ring.outer_mm)
-                + crate::features::RADIUS_MM;
-            (0..3).map(|a| (size[a] as f64 * native[a] + 2.0 * margin) / spacing[a]).product()
-        })
-        .collect();
-    boxes.sort_by(f64::total_cmp);
-    let at_once = boxes.iter().rev().take(rayon::current_num_threads()).sum::<f64>();
-    let masks: u64 = case.lesions.iter().map(|l| l.mask.inside().len() as u64).sum();
-    volume_bytes(&case.volume) + masks + (at_once * BYTES_PER_BOX_VOXEL) as u64
-}
-
-fn volume_bytes(volume: &Volume) -> u64 {
-    let bytes_per_voxel = if volume.voxels().whole().is_ok() { 2 } else { 4 };
-    volume.geometry().voxel_count() as u64 * bytes_per_voxel
 }
 
 /// Half of the memory that is free now; 4 GiB where the system does not say.

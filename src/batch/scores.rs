@@ -1,12 +1,14 @@
 //! Scores and report of a case, made while its image is in memory.
 
-use super::failures::Stage;
+use super::Options;
+use super::failures::{Failure, Stage};
 use super::journal::{Record, ReportFiles};
+use super::load::guarded;
 use super::manifest::CaseRequest;
-use super::{Options, guarded};
 use crate::error::{Error, Result};
-use crate::export::scores;
+use crate::export::scores::Provenance;
 use crate::ingest::Case;
+use crate::patient::assess::Unscored;
 use crate::patient::perturbations::measurement_errors;
 use crate::patient::report::{self, CohortPatient, Report};
 use crate::patient::{AssessOptions, Assessment, MeasurementError, assess};
@@ -28,8 +30,8 @@ pub(super) fn add(
 ) -> Option<ReportFiles> {
     let made = guarded(request, Stage::Report, || {
         let assessment = assessment(case, rows, scorer, options)?;
-        let scores = score_rows(scorer, &assessment)?;
         let model = scorer.model();
+        let scores = Provenance::of(model).rows(&assessment);
         let report = Report { case, model, plan: &options.plan, assessment: &assessment };
         let html = report::page(&report)?.into_bytes();
         let json = serde_json::to_vec_pretty(&report.json())
@@ -44,9 +46,10 @@ pub(super) fn add(
             Some(report)
         }
         Err(failure) => {
-            let [.., problem, _] = failure.cells;
-            record.scores = rows.iter().map(|row| unscored(row, scorer, &problem)).collect();
-            record.no_report = Some(problem);
+            let provenance = Provenance::of(scorer.model());
+            let unscored = |row| provenance.unscored(&case.patient, &unscored(row, &failure));
+            record.scores = rows.iter().map(unscored).collect();
+            record.no_report = Some(failure.problem);
             None
         }
     }
@@ -69,30 +72,13 @@ fn assessment(
     assess(scorer, &lesions, &errors, AssessOptions { perturbations: n, seed: SEED })
 }
 
-/// The rows of the score table.
-fn score_rows(scorer: &Scorer<'_>, assessment: &Assessment) -> Result<Vec<Vec<String>>> {
-    let problem = |e: csv::Error| Error::bad_request(format!("the scores cannot be written: {e}"));
-    let mut table = Vec::new();
-    scores::write(scorer.model(), [assessment], &mut table).map_err(problem)?;
-    let mut reader = csv::Reader::from_reader(&table[..]);
-    let row = |row: csv::StringRecord| row.iter().map(str::to_owned).collect();
-    reader.records().map(|record| record.map(row).map_err(problem)).collect()
-}
-
-/// The row of a lesion that could not be scored because its case could not.
-fn unscored(row: &Row, scorer: &Scorer<'_>, problem: &str) -> Vec<String> {
-    let model = scorer.model();
-    let cell = |name: &&str| match *name {
-        "patient" => row.patient.clone(),
-        "lesion" => row.lesion.clone(),
-        "name" => row.name.clone().unwrap_or_default(),
-        "site" => row.site.clone().unwrap_or_default(),
-        "volume_ml" => row.volume_ml.map(|v| v.to_string()).unwrap_or_default(),
-        "unscored_because" => problem.to_owned(),
-        "model" => format!("{} {}", model.id, model.version),
-        "model_hash" => model.hash(),
-        "note" => scores::note(model),
-        _ => String::new(),
-    };
-    scores::HEADER.iter().map(cell).collect()
+/// A lesion that could not be scored because its case could not.
+fn unscored(row: &Row, failure: &Failure) -> Unscored {
+    Unscored {
+        lesion: row.lesion.clone(),
+        name: row.name.clone(),
+        site: row.site.clone(),
+        volume_ml: row.volume_ml,
+        reason: failure.problem.clone(),
+    }
 }

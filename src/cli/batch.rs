@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use abscope::batch::discover::{self, Discovery};
-use abscope::batch::manifest::Manifest;
+use abscope::batch::failures::Failure;
+use abscope::batch::manifest::{Manifest, shown};
 use abscope::batch::progress::{Event, Progress};
 use abscope::batch::schedule::{default_bytes, parse_bytes};
 use abscope::batch::shard::Shard;
@@ -143,7 +144,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return dry_run(&discovery, &options);
     }
     for (path, problem) in &discovery.unmatched {
-        eprintln!("left out: {}: {problem}", path.display());
+        eprintln!("left out: {}: {problem}", shown(path));
     }
     let output = args.output.as_ref().expect("required without --dry-run");
     silence_panics();
@@ -177,7 +178,7 @@ fn cases(path: &Path, identify: bool) -> anyhow::Result<Discovery> {
         anyhow::ensure!(
             !discovery.manifest.cases.is_empty(),
             "{}: no image with a mask was found ({} files without a partner; --dry-run lists them)",
-            path.display(),
+            shown(path),
             discovery.unmatched.len()
         );
         return Ok(discovery);
@@ -213,7 +214,7 @@ fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode>
                 failed += 1;
                 let blank = [""; 7];
                 let row = [case.as_str(), &request.patient].into_iter().chain(blank);
-                table.write_record(row.chain([failure.cells[5].as_str()]))
+                table.write_record(row.chain([failure.problem.as_str()]))
             }
             Ok(lesions) => lesions.iter().try_for_each(|lesion| {
                 let levels = lesion.levels.as_ref();
@@ -238,7 +239,7 @@ fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode>
     problem?;
     table.flush()?;
     for (path, reason) in &discovery.unmatched {
-        eprintln!("left out: {}: {reason}", path.display());
+        eprintln!("left out: {}: {reason}", shown(path));
     }
     Ok(ExitCode::from(if failed > 0 { SOME_FAILED } else { 0 }))
 }
@@ -263,12 +264,7 @@ impl Log {
 
     fn tell(&self, event: &Event<'_>) {
         let Ok(mut progress) = self.progress.lock() else { return };
-        match event {
-            Event::Planned { cases, done, .. } => *progress = Progress::new(cases - done),
-            Event::Finished { .. } => progress.finished += 1,
-            Event::Failed(_) => progress.failed += 1,
-            Event::Assembling { .. } => {}
-        }
+        progress.note(event);
         match self.format {
             LogFormat::Json => eprintln!("{}", as_json(event, &progress)),
             LogFormat::Text => self.text(event, &progress),
@@ -277,8 +273,8 @@ impl Log {
 
     fn text(&self, event: &Event<'_>, progress: &Progress) {
         if let Event::Failed(failure) = event {
-            let [case, patient, .., error, _] = &failure.cells;
-            self.line(&format!("failed: case {case} ({patient}): {error}"));
+            let Failure { order, patient, problem, .. } = failure;
+            self.line(&format!("failed: case {order} ({patient}): {problem}"));
         }
         match (event, &self.bar) {
             (Event::Planned { cases, done, shard }, _) => {
@@ -290,7 +286,7 @@ impl Log {
                 self.line(&format!("{part}{cases} cases, {done} of them done before"));
             }
             (_, Some(bar)) => {
-                bar.set_position((progress.finished + progress.failed) as u64);
+                bar.set_position(progress.through as u64);
                 let remaining = progress.remaining().unwrap_or_default();
                 bar.set_message(format!(
                     "{:.1} cases/min, {} left, {} failed",
@@ -329,7 +325,7 @@ impl Log {
             LogFormat::Text => eprintln!(
                 "{done} of {cases} cases ({lesions} lesions) are in {}; {failed} failed \
                  (failures.csv), {warnings} warnings (warnings.csv)",
-                output.display()
+                shown(output)
             ),
         }
     }
@@ -344,13 +340,10 @@ fn as_json(event: &Event<'_>, progress: &Progress) -> serde_json::Value {
             "event": "finished", "case": case, "patient": patient, "lesions": lesions,
             "resumed": resumed,
         }),
-        Event::Failed(failure) => {
-            let [case, patient, _, _, stage, error, way_out] = &failure.cells;
-            json!({
-                "event": "failed", "case": case.parse::<usize>().ok(), "patient": patient,
-                "stage": stage, "error": error, "way_out": way_out,
-            })
-        }
+        Event::Failed(failure) => json!({
+            "event": "failed", "case": failure.order, "patient": failure.patient,
+            "stage": failure.stage, "error": failure.problem, "way_out": failure.way_out,
+        }),
         Event::Assembling { cases } => json!({ "event": "assembling", "cases": cases }),
     };
     line["elapsed_s"] = json!((progress.elapsed().as_secs_f64() * 1e3).round() / 1e3);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use abscope::batch::manifest::shown;
 use abscope::batch::merge;
 
 /// Join the output folders of `abscope batch --shard`.
@@ -27,7 +28,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         summary.done,
         summary.cases,
         summary.lesions,
-        args.output.display(),
+        shown(&args.output),
         summary.failed
     );
     Ok(ExitCode::from(u8::from(summary.failed > 0)))

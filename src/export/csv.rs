@@ -157,11 +157,15 @@ impl TableWriter for Table {
         if self.header.is_none() {
             self.start(IDENTITY.map(str::to_owned).into())?;
         }
-        let path = self.path.clone();
-        let file = self.csv.into_inner().map_err(|e| {
-            let error = std::io::Error::new(e.error().kind(), e.error().to_string());
-            Error::io(&path, error)
-        })?;
-        file.finish()
+        finish(self.csv, &self.path)
     }
+}
+
+/// Ends a CSV file and gives it its name.
+pub(crate) fn finish(csv: csv::Writer<OutputFile>, path: &Path) -> Result<()> {
+    let file = csv.into_inner().map_err(|e| {
+        let error = std::io::Error::new(e.error().kind(), e.error().to_string());
+        Error::io(path, error)
+    })?;
+    file.finish()
 }

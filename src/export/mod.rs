@@ -8,6 +8,7 @@ pub mod nifti;
 pub mod output;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+mod replacement;
 pub mod scores;
 pub mod table;
 pub mod unit;

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use crate::patient::Assessment;
+use crate::patient::assess::Unscored;
+use crate::patient::{AssessedLesion, Assessment};
 use crate::signature::Model;
 use crate::signature::domain::Severity;
 
@@ -37,8 +38,87 @@ pub const HEADER: [&str; 27] = [
     "note",
 ];
 
-/// Writes the scores of patients, in their order; a patient's lesions from low to high, then those
-/// without a score. An empty cell is a value that does not exist or is not known.
+/// What the rows of a model have in common.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    name: String,
+    hash: String,
+    note: String,
+}
+
+impl Provenance {
+    /// Of the scores of a model.
+    pub fn of(model: &Model) -> Self {
+        Self {
+            name: format!("{} {}", model.id, model.version),
+            hash: model.hash(),
+            note: note(model),
+        }
+    }
+
+    /// A patient's lesions from low to high, then those without a score, as cells of the columns. An
+    /// empty cell is a value that does not exist or is not known.
+    pub fn rows(&self, patient: &Assessment) -> Vec<Vec<String>> {
+        let scored = patient.lesions.iter().map(|lesion| self.scored(&patient.patient, lesion));
+        let unscored =
+            patient.unscored.iter().map(|lesion| self.unscored(&patient.patient, lesion));
+        scored.chain(unscored).collect()
+    }
+
+    fn scored(&self, patient: &str, lesion: &AssessedLesion) -> Vec<String> {
+        let score = &lesion.score;
+        let interval = lesion.interval.as_ref();
+        let codes: Vec<String> = score.flags.iter().map(|f| code(&f.code)).collect();
+        let worst = score.flags.iter().map(|f| f.severity).max();
+        let mut cells = vec![
+            patient.to_owned(),
+            score.lesion.clone(),
+            score.name.clone().unwrap_or_default(),
+            score.site.clone().unwrap_or_default(),
+            optional(score.volume_ml),
+            score.linear_predictor.to_string(),
+            optional(interval.map(|i| i.low)),
+            optional(interval.map(|i| i.high)),
+            optional(interval.map(|i| i.sd)),
+            optional(interval.and_then(|i| i.measurement_sd)),
+            score.response.to_string(),
+            optional(lesion.response_interval.map(|r| r[0])),
+            optional(lesion.response_interval.map(|r| r[1])),
+            score.classes.first().map(|c| c.class.clone()).unwrap_or_default(),
+            optional(lesion.p_above_cutoff),
+            lesion.rank.to_string(),
+            optional(lesion.p_lowest),
+            optional(score.percentile),
+            optional(score.percentile_same_site),
+            score.image_part.to_string(),
+            score.covariate_part.to_string(),
+            codes.join(";"),
+            worst.map(|w| severity(w).to_owned()).unwrap_or_default(),
+        ];
+        cells.extend(self.end(""));
+        cells
+    }
+
+    /// The row of a lesion without a score.
+    pub fn unscored(&self, patient: &str, lesion: &Unscored) -> Vec<String> {
+        let known = [
+            patient.to_owned(),
+            lesion.lesion.clone(),
+            lesion.name.clone().unwrap_or_default(),
+            lesion.site.clone().unwrap_or_default(),
+            optional(lesion.volume_ml),
+        ];
+        let end = self.end(&lesion.reason);
+        let unknown = vec![String::new(); HEADER.len() - known.len() - end.len()];
+        known.into_iter().chain(unknown).chain(end).collect()
+    }
+
+    fn end(&self, unscored: &str) -> [String; 4] {
+        [unscored.into(), self.name.clone(), self.hash.clone(), self.note.clone()]
+    }
+}
+
+/// Writes the scores of patients, in their order.
 ///
 /// # Errors
 /// The writer's.
@@ -49,53 +129,9 @@ pub fn write<'a>(
 ) -> Result<(), csv::Error> {
     let mut csv = csv::Writer::from_writer(writer);
     csv.write_record(HEADER)?;
-    let hash = model.hash();
-    let name = format!("{} {}", model.id, model.version);
-    let note = note(model);
-    for patient in patients {
-        let end = |unscored: &str| [unscored.into(), name.clone(), hash.clone(), note.clone()];
-        for lesion in &patient.lesions {
-            let score = &lesion.score;
-            let interval = lesion.interval.as_ref();
-            let codes: Vec<String> = score.flags.iter().map(|f| code(&f.code)).collect();
-            let worst = score.flags.iter().map(|f| f.severity).max();
-            let mut cells = vec![
-                patient.patient.clone(),
-                score.lesion.clone(),
-                score.name.clone().unwrap_or_default(),
-                score.site.clone().unwrap_or_default(),
-                optional(score.volume_ml),
-                score.linear_predictor.to_string(),
-                optional(interval.map(|i| i.low)),
-                optional(interval.map(|i| i.high)),
-                optional(interval.map(|i| i.sd)),
-                optional(interval.and_then(|i| i.measurement_sd)),
-                score.response.to_string(),
-                optional(lesion.response_interval.map(|r| r[0])),
-                optional(lesion.response_interval.map(|r| r[1])),
-                score.classes.first().map(|c| c.class.clone()).unwrap_or_default(),
-                optional(lesion.p_above_cutoff),
-                lesion.rank.to_string(),
-                optional(lesion.p_lowest),
-                optional(score.percentile),
-                optional(score.percentile_same_site),
-                score.image_part.to_string(),
-                score.covariate_part.to_string(),
-                codes.join(";"),
-                worst.map(|w| severity(w).to_owned()).unwrap_or_default(),
-            ];
-            cells.extend(end(""));
-            csv.write_record(cells)?;
-        }
-        for lesion in &patient.unscored {
-            let mut cells = vec![String::new(); 23];
-            cells[0] = patient.patient.clone();
-            cells[1] = lesion.lesion.clone();
-            cells[2] = lesion.name.clone().unwrap_or_default();
-            cells[4] = optional(lesion.volume_ml);
-            cells.extend(end(&lesion.reason));
-            csv.write_record(cells)?;
-        }
+    let provenance = Provenance::of(model);
+    for row in patients.into_iter().flat_map(|patient| provenance.rows(patient)) {
+        csv.write_record(row)?;
     }
     csv.flush()?;
     Ok(())

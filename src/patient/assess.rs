@@ -44,6 +44,8 @@ pub struct Unscored {
     pub lesion: String,
     /// Its name, where it has one.
     pub name: Option<String>,
+    /// Its site, where it is known.
+    pub site: Option<String>,
     /// Volume, mL.
     pub volume_ml: Option<f64>,
     /// Why.
@@ -139,6 +141,7 @@ pub fn assess(
             Err(refusal) => unscored.push(Unscored {
                 lesion: lesion.lesion.clone(),
                 name: lesion.name.clone(),
+                site: lesion.site.clone(),
                 volume_ml: lesion.volume_ml,
                 reason: refusal.to_string(),
             }),

@@ -1,0 +1,58 @@
+//! A case as its row of the manifest asks for it, and what a failure on the way means.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Options;
+use super::failures::{Failure, Stage};
+use super::manifest::CaseRequest;
+use crate::error::{Error, Result};
+use crate::ingest::{self, Case, LoadOptions};
+
+/// Runs a stage of a case; an error or a panic is a failure of the case.
+pub(super) fn guarded<T>(
+    request: &CaseRequest,
+    stage: Stage,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T, Failure> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Failure::of(request, stage, &error)),
+        Err(payload) => Err(Failure::of_panic(request, stage, payload.as_ref())),
+    }
+}
+
+/// Loads a case and does what the manifest asks for beyond the readers.
+pub(super) fn load(request: &CaseRequest, options: &Options) -> Result<Case> {
+    let load_options = LoadOptions {
+        uneven_slices: options.uneven_slices,
+        // A site that the row gives to all of its lesions needs no table.
+        site_table: options.site_table.clone().filter(|_| request.site.is_none()),
+        ..request.load_options(options.regrid_mask)
+    };
+    let mut case = ingest::load(&request.image_path, &request.mask_path, &load_options)?;
+    if let Some(pattern) = &request.roi {
+        let names: Vec<String> = case.lesions.iter().filter_map(|l| l.name.clone()).collect();
+        case.lesions.retain(|l| l.name.as_deref().is_some_and(|name| pattern.is_match(name)));
+        if case.lesions.is_empty() {
+            let there = if names.is_empty() {
+                "its lesions have no names; use labels".to_owned()
+            } else {
+                format!("it has {}", names.join(", "))
+            };
+            let problem = format!("no lesion's name matches \"{pattern}\": {there}");
+            return Err(Error::bad_data(&request.mask_path, problem));
+        }
+    }
+    if let Some(site) = &request.site {
+        for lesion in case.lesions.iter_mut().filter(|lesion| lesion.site.is_none()) {
+            lesion.site = Some(site.clone());
+        }
+    }
+    if let Some(id) = &request.lesion {
+        let only = case.lesions.len() == 1;
+        for lesion in &mut case.lesions {
+            lesion.id = if only { id.clone() } else { format!("{id}.{}", lesion.id) };
+        }
+    }
+    Ok(case)
+}
