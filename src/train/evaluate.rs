@@ -5,12 +5,13 @@ use serde::Serialize;
 use super::config::{Config, LambdaRule, Preparation};
 use super::cross_validation::OutOfFold;
 use super::dataset::Dataset;
-use super::elastic_net::Response;
 use super::procedure::Procedure;
+use super::response::Response;
 use crate::error::Result;
 use crate::signature::model::{Evaluation, Kind};
 use crate::stats::auc::{self, Auc};
-use crate::stats::{bootstrap, calibration, concordance, quantile};
+use crate::stats::normal::{Z_975, two_sided_p};
+use crate::stats::{bootstrap, calibration, concordance, moments, ranks};
 
 /// The metrics that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -88,21 +89,21 @@ impl Metric {
                 Some(calibration::calibration(eta, y)?.intercept)
             }
             (Self::R2, Response::Continuous(y)) => {
-                let mean = quantile::mean(y)?;
+                let mean = moments::mean(y)?;
                 let error: f64 = y.iter().zip(eta).map(|(y, e)| (y - e).powi(2)).sum();
                 let total: f64 = y.iter().map(|y| (y - mean).powi(2)).sum();
                 (total > 0.0).then(|| 1.0 - error / total)
             }
             (Self::Spearman, Response::Continuous(y)) => {
-                Some(quantile::spearman(score, y).unwrap_or(0.0))
+                Some(ranks::spearman(score, y).unwrap_or(0.0))
             }
             (Self::MeanAbsoluteError, Response::Continuous(y)) => {
                 let errors: Vec<f64> = y.iter().zip(eta).map(|(y, e)| (y - e).abs()).collect();
-                quantile::mean(&errors)
+                moments::mean(&errors)
             }
             (Self::CalibrationSlope, Response::Continuous(y)) => {
-                let ratio = quantile::sd(y)? / quantile::sd(eta)?;
-                Some(quantile::pearson(eta, y)? * ratio)
+                let ratio = moments::sd(y)? / moments::sd(eta)?;
+                Some(ranks::pearson(eta, y)? * ratio)
             }
             (Self::CIndex, Response::Survival { time, event }) => {
                 concordance::c_index(score, time, event)
@@ -202,7 +203,7 @@ impl Procedure<'_> {
             .iter()
             .copied()
             .collect::<Option<Vec<f64>>>()
-            .and_then(|v| quantile::spearman(&mean_over(&predictions.score), &v));
+            .and_then(|v| ranks::spearman(&mean_over(&predictions.score), &v));
         let at_cutoff = at_cutoff(&data.response, &predictions);
         Ok(Performance {
             measured,
@@ -279,7 +280,7 @@ fn over_repeats(
         .zip(&predictions.score)
         .map(|(eta, score)| metric.value(&response, &pick(eta), &pick(score)))
         .collect::<Option<_>>()?;
-    quantile::mean(&values)
+    moments::mean(&values)
 }
 
 fn measure(
@@ -311,7 +312,7 @@ fn measure(
                     .filter_map(|s| auc::clustered(s, y, &data.patient))
                     .collect();
                 let errors: Vec<f64> = areas.iter().map(|a| a.standard_error).collect();
-                let interval = quantile::mean(&errors)
+                let interval = moments::mean(&errors)
                     .map(|standard_error| Auc { value, standard_error }.logit_interval());
                 let several = data.len() > data.patients.len();
                 let how = if several { "Obuchowski's error" } else { "DeLong's error" };
@@ -357,14 +358,9 @@ fn compare(
                 .filter_map(|(a, b)| auc::compare(a, b, y, &data.patient))
                 .map(|c| c.standard_error)
                 .collect();
-            let error = quantile::mean(&errors)?;
-            let half = 1.959963984540054 * error;
-            let z = if error > 0.0 { difference.abs() / error } else { 0.0 };
-            let p = 2.0
-                * statrs::distribution::ContinuousCDF::sf(
-                    &statrs::distribution::Normal::standard(),
-                    z,
-                );
+            let error = moments::mean(&errors)?;
+            let half = Z_975 * error;
+            let p = two_sided_p(difference, error);
             (Some([difference - half, difference + half]), Some(p))
         }
         _ => {
@@ -394,7 +390,7 @@ fn at_cutoff(response: &Response, predictions: &OutOfFold) -> Option<[f64; 2]> {
                 right as f64 / of_class.len().max(1) as f64
             })
             .collect();
-        quantile::mean(&rates)
+        moments::mean(&rates)
     };
     Some([share(true)?, share(false)?])
 }
