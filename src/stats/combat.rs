@@ -25,7 +25,8 @@ impl CombatBatch {
     /// that feature's over all batches.
     pub fn harmonise(&self, index: usize, value: f64, grand_mean: f64, pooled_sd: f64) -> f64 {
         let z = (value - grand_mean) / pooled_sd;
-        pooled_sd * (z - self.gamma[index]) / self.delta_squared[index].sqrt() + grand_mean
+        let z = (z - self.gamma[index]) / self.delta_squared[index].sqrt();
+        z * pooled_sd + grand_mean
     }
 }
 

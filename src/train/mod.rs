@@ -13,6 +13,7 @@ pub mod elastic_net;
 pub mod evaluate;
 pub mod fitted;
 mod held_out;
+pub mod metric;
 pub mod permutation;
 pub mod pipeline;
 pub mod procedure;

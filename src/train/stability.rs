@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 use super::dataset::Dataset;
 use super::elastic_net::ElasticNet;
-use super::evaluate::Metric;
 use super::fitted::Fitted;
+use super::metric::Metric;
 use super::procedure::{Procedure, purpose};
 use crate::error::Result;
 use crate::stats::normal::Z_975;

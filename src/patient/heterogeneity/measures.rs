@@ -24,7 +24,7 @@ pub(super) struct Context<'a> {
 /// A value, or why there is none.
 type Statistical = Result<f64, &'static str>;
 
-/// Nobody asks: patients with fewer than two scores have no measures.
+/// Never shown: a patient with fewer than two scores has no measures at all.
 const NO_SCORES: &str = "there are fewer than two scores";
 
 pub(super) struct Statistic {

@@ -8,7 +8,7 @@ use super::Dataset;
 use super::outcomes::{Cell, OutcomeTable, response};
 use crate::error::{Error, Result};
 use crate::features::column::Column;
-use crate::ingest::feature_table::FeatureTable;
+use crate::ingest::feature_table::{FeatureTable, TableRow};
 use crate::train::config::Config;
 use crate::value::Missing;
 
@@ -59,8 +59,8 @@ impl Features {
                 return Err(Error::bad_data(
                     &table.path,
                     format!(
-                        "line {line}, column {name}: \"{cell}\" is not a number; mend it, or name the \
-                         column in features.exclude"
+                        "line {line}, column {name}: \"{cell}\" is not a number; mend it, or name \
+                         the column in features.exclude"
                     ),
                 ));
             }
@@ -86,8 +86,8 @@ impl Features {
                 return Err(Error::bad_data(
                     &table.path,
                     format!(
-                        "line {}, column {name}: the value is not finite; leave the cell empty where \
-                         there is none",
+                        "line {}, column {name}: the value is not finite; leave the cell empty \
+                         where there is none",
                         row.line
                     ),
                 ));
@@ -133,26 +133,7 @@ impl Features {
         let batch = match &config.features.batch {
             None => vec![String::new(); rows.len()],
             Some(name) => {
-                let text = table.text_columns.iter().any(|c| c == name);
-                let number = table.columns.iter().position(|c| c == name);
-                rows.iter()
-                    .map(|(row, _)| {
-                        let cell = match number {
-                            _ if text => table.text(row, name).map(str::to_owned),
-                            Some(at) => row.values[at].ok().map(|v| v.to_string()),
-                            None => None,
-                        };
-                        cell.filter(|c| !c.is_empty()).ok_or_else(|| {
-                            Error::bad_data(
-                                &table.path,
-                                format!(
-                                    "line {}: has no value in the batch column {name}",
-                                    row.line
-                                ),
-                            )
-                        })
-                    })
-                    .collect::<Result<_>>()?
+                rows.iter().map(|(row, _)| self.batch(row, name)).collect::<Result<_>>()?
             }
         };
         let cells: Vec<Cell> = rows.iter().map(|(_, cell)| *cell).collect();
@@ -171,6 +152,21 @@ impl Features {
         data.by_patient = !outcome.by_lesion;
         data.set_batch(batch);
         Ok(data)
+    }
+
+    /// The batch of a row: the text, or the number as text, in the column `name`.
+    fn batch(&self, row: &TableRow, name: &str) -> Result<String> {
+        let table = &self.0;
+        let cell = table.text(row, name).map(str::to_owned).or_else(|| {
+            let at = table.columns.iter().position(|c| c == name)?;
+            row.values[at].ok().map(|v| v.to_string())
+        });
+        cell.filter(|c| !c.is_empty()).ok_or_else(|| {
+            Error::bad_data(
+                &table.path,
+                format!("line {}: has no value in the batch column {name}", row.line),
+            )
+        })
     }
 }
 
