@@ -49,6 +49,7 @@
 //! ```
 
 pub mod batch;
+pub mod csv_file;
 pub mod digest;
 pub mod error;
 pub mod export;

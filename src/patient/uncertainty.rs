@@ -17,8 +17,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{ChiSquared, Distribution, StandardNormal};
 use serde::Serialize;
 
-use crate::signature::model::{Model, quantile};
+use crate::signature::model::Model;
 use crate::signature::score::{LesionScore, Scorer};
+use crate::stats::moments::sd;
+use crate::stats::quantile::{of_sorted, sorted};
 
 /// Coverage of all intervals.
 pub const LEVEL: f64 = 0.95;
@@ -70,7 +72,7 @@ impl MeasurementError {
             Self::Perturbations(rows) if rows.len() > 1 => {
                 let scores: Vec<f64> =
                     rows.iter().map(|row| Scorer::predict(&coefficients[1..], row)).collect();
-                Some(super::heterogeneity::standard_deviation(&scores))
+                sd(&scores)
             }
             Self::Reliability(sd) => Some(*sd),
             _ => None,
@@ -212,7 +214,7 @@ impl ScoreDraws {
                 Some(ScoreInterval {
                     low,
                     high,
-                    sd: super::heterogeneity::standard_deviation(&self.measured[i]),
+                    sd: sd(&self.measured[i])?,
                     measurement_sd: self.measurement_sd[i],
                     source: self.sources[i],
                 })
@@ -237,10 +239,9 @@ pub(crate) fn interval(draws: &[f64]) -> Option<[f64; 2]> {
     if draws.len() < 2 {
         return None;
     }
-    let mut sorted = draws.to_vec();
-    sorted.sort_by(f64::total_cmp);
+    let sorted = sorted(draws);
     let tail = 0.5 * (1.0 - LEVEL);
-    Some([quantile(&sorted, tail), quantile(&sorted, 1.0 - tail)])
+    Some([of_sorted(&sorted, tail)?, of_sorted(&sorted, 1.0 - tail)?])
 }
 
 /// The bootstrap draws moved so that their mean is the model: a penalised fit to a resample selects

@@ -7,6 +7,7 @@
 use super::model::{Calibration, Model};
 use super::score::LesionValues;
 use crate::error::{Error, Remedy, Result};
+use crate::stats::moments::{mean, sd};
 
 /// Fewer lesions do not give a standard deviation worth having (its own SE is then above 20 %).
 pub const MIN_LESIONS: usize = 12;
@@ -62,8 +63,9 @@ impl Model {
                     )
                 })
                 .collect::<Result<Vec<f64>>>()?;
-            let centre = crate::patient::heterogeneity::mean(&values);
-            let scale = crate::patient::heterogeneity::standard_deviation(&values);
+            let (centre, scale) = mean(&values)
+                .zip(sd(&values))
+                .expect("a cohort of two lesions or more has a mean and a standard deviation");
             // Rounding leaves about 1e-16 of the values' size where they are all the same.
             if scale <= 1e-12 * centre.abs() {
                 return Err(Error::bad_request(format!(

@@ -9,6 +9,7 @@ use super::model::{
 use crate::features::family::Aggregation;
 use crate::plan::Plan;
 use crate::region::Region;
+use crate::stats::Mahalanobis;
 
 type Check = Result<(), String>;
 
@@ -314,26 +315,14 @@ fn check_reference(reference: &Reference, terms: usize) -> Check {
     if covariance.len() != terms || covariance.iter().any(|row| row.len() != terms) {
         return Err(format!("reference.covariance must have {terms} rows of {terms} numbers"));
     }
-    let matrix = nalgebra::DMatrix::from_fn(terms, terms, |i, j| covariance[i][j]);
-    if matrix.iter().any(|v| !v.is_finite())
-        || (&matrix - matrix.transpose()).abs().max() > 1e-9 * matrix.abs().max()
-        || matrix.cholesky().is_none()
-    {
+    if Mahalanobis::of(covariance).is_none() {
         return Err("reference.covariance is not symmetric and positive definite".into());
     }
     Ok(())
 }
 
 fn quantile_table(key: &str, table: &QuantileTable) -> Check {
-    let ascending = |v: &[f64]| v.windows(2).all(|w| w[0] <= w[1]);
-    let strictly = table.p.windows(2).all(|w| w[0] < w[1]);
-    let sound = table.p.len() >= 2
-        && table.p.len() == table.value.len()
-        && table.p.iter().all(|p| (0.0..=1.0).contains(p))
-        && table.value.iter().all(|v| v.is_finite())
-        && strictly
-        && ascending(&table.value);
-    if sound {
+    if table.is_sound() {
         return Ok(());
     }
     Err(format!("{key}: p and value must be as long as each other and ascend, p from 0 to 1"))

@@ -1,5 +1,6 @@
 //! Whether a lesion lies in the domain that the model was trained on.
 
+use nalgebra::DVector;
 use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
@@ -7,6 +8,7 @@ use super::model::{Model, Policy, Term};
 use super::score::LesionValues;
 use crate::preprocess::parameters::Discretisation;
 use crate::region::{Region, RegionFacts};
+use crate::stats::Mahalanobis;
 
 /// A ring with more air or bone than this describes something else than tissue around a tumour.
 const MOSTLY: f64 = 0.5;
@@ -257,12 +259,9 @@ pub(super) fn of_distance(model: &Model, standardised: &[f64], flags: &mut Vec<F
     let Some(covariance) = model.reference.as_ref().and_then(|r| r.covariance.as_ref()) else {
         return;
     };
-    let p = standardised.len();
-    let matrix = nalgebra::DMatrix::from_fn(p, p, |i, j| covariance[i][j]);
-    let Some(cholesky) = matrix.cholesky() else { return };
-    let x = nalgebra::DVector::from_column_slice(standardised);
-    let squared = x.dot(&cholesky.solve(&x));
-    let Ok(law) = ChiSquared::new(p as f64) else { return };
+    let Some(metric) = Mahalanobis::of(covariance) else { return };
+    let squared = metric.squared(&DVector::from_column_slice(standardised));
+    let Ok(law) = ChiSquared::new(metric.dimensions() as f64) else { return };
     let limit = law.inverse_cdf(DISTANCE_QUANTILE);
     if squared > limit {
         flags.push(Flag::new(

@@ -19,6 +19,7 @@ use crate::features::family::Aggregation;
 use crate::plan::Plan;
 use crate::region::Region;
 use crate::settings::{Settings, toml_problem};
+pub use crate::stats::{CombatBatch, Link, QuantileTable, Transform};
 
 /// The schema this version reads and writes.
 pub const SCHEMA: &str = "abscope.signature/1";
@@ -95,18 +96,6 @@ pub enum Kind {
     Cox,
 }
 
-/// How the linear predictor `eta` becomes the response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Link {
-    /// The response is `eta`.
-    Identity,
-    /// The response is the probability `1 / (1 + exp(-eta))`.
-    Logit,
-    /// The response is the hazard relative to a lesion with `eta` 0, `exp(eta)`.
-    Log,
-}
-
 impl Kind {
     /// The canonical link of this kind.
     pub fn link(self) -> Link {
@@ -124,29 +113,6 @@ impl Kind {
             Self::Binomial => "binomial",
             Self::Cox => "cox",
         }
-    }
-}
-
-impl Link {
-    /// The response of a linear predictor.
-    pub fn response(self, eta: f64) -> f64 {
-        match self {
-            Self::Identity => eta,
-            // The branch keeps `exp` from overflowing, and with it the last digits.
-            Self::Logit if eta >= 0.0 => 1.0 / (1.0 + (-eta).exp()),
-            Self::Logit => eta.exp() / (1.0 + eta.exp()),
-            Self::Log => eta.exp(),
-        }
-    }
-
-    /// The linear predictor of a response; `None` outside the link's range.
-    pub fn linear_predictor(self, response: f64) -> Option<f64> {
-        let eta = match self {
-            Self::Identity => response,
-            Self::Logit => (response / (1.0 - response)).ln(),
-            Self::Log => response.ln(),
-        };
-        eta.is_finite().then_some(eta)
     }
 }
 
@@ -237,51 +203,6 @@ pub struct FeatureReference {
     pub ibsi: String,
     /// How matrices are aggregated; `none` for families without matrices.
     pub aggregation: Aggregation,
-}
-
-/// A monotone transformation of a feature.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Transform {
-    /// The value itself.
-    #[default]
-    None,
-    /// `ln(1 + x)`, for values above -1.
-    Log1p,
-    /// Yeo and Johnson's power transformation (Biometrika 2000, doi:10.1093/biomet/87.4.954).
-    YeoJohnson {
-        /// The power.
-        lambda: f64,
-    },
-}
-
-impl Transform {
-    /// Whether values are left as they are.
-    pub fn is_none(&self) -> bool {
-        *self == Self::None
-    }
-
-    /// The transformed value; not finite outside the transformation's domain.
-    pub fn apply(self, x: f64) -> f64 {
-        match self {
-            Self::None => x,
-            Self::Log1p => x.ln_1p(),
-            Self::YeoJohnson { lambda } if x >= 0.0 => {
-                if lambda == 0.0 {
-                    x.ln_1p()
-                } else {
-                    ((x + 1.0).powf(lambda) - 1.0) / lambda
-                }
-            }
-            Self::YeoJohnson { lambda } => {
-                if lambda == 2.0 {
-                    -(-x).ln_1p()
-                } else {
-                    -((1.0 - x).powf(2.0 - lambda) - 1.0) / (2.0 - lambda)
-                }
-            }
-        }
-    }
 }
 
 /// Five quantiles of a feature in training, untransformed.
@@ -462,68 +383,6 @@ pub struct Reference {
     pub by_site: BTreeMap<String, QuantileTable>,
 }
 
-/// A distribution by its quantiles.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuantileTable {
-    /// Number of lesions it was made from.
-    pub n: usize,
-    /// Probabilities, ascending, 0 to 1.
-    pub p: Vec<f64>,
-    /// Values, ascending.
-    pub value: Vec<f64>,
-}
-
-impl QuantileTable {
-    /// Quantiles of `scores` at 0, 1, 2.5, 5, 10, …, 90, 95, 97.5, 99 and 100 %, by linear
-    /// interpolation of order statistics (type 7 of Hyndman and Fan).
-    ///
-    /// `None` for fewer than two scores or one that is not finite.
-    pub fn of(scores: &[f64]) -> Option<Self> {
-        const P: [f64; 25] = [
-            0.0, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6,
-            0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 1.0,
-        ];
-        if scores.len() < 2 || scores.iter().any(|s| !s.is_finite()) {
-            return None;
-        }
-        let mut sorted = scores.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let value = P.iter().map(|&p| quantile(&sorted, p)).collect();
-        Some(Self { n: scores.len(), p: P.to_vec(), value })
-    }
-
-    /// The value at probability `p`, linear between the table's entries and flat beyond them.
-    pub fn at(&self, p: f64) -> f64 {
-        interpolate(&self.p, &self.value, p)
-    }
-
-    /// The share of the distribution at or below `value`.
-    pub fn percentile(&self, value: f64) -> f64 {
-        interpolate(&self.value, &self.p, value)
-    }
-}
-
-/// Quantile of sorted values by linear interpolation of order statistics (type 7).
-pub(crate) fn quantile(sorted: &[f64], p: f64) -> f64 {
-    let at = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
-    let below = at.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
-}
-
-fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
-    let above = x.partition_point(|v| *v <= at);
-    if above == 0 {
-        return y[0];
-    }
-    if above == x.len() {
-        return y[x.len() - 1];
-    }
-    let share = (at - x[above - 1]) / (x[above] - x[above - 1]);
-    y[above - 1] + share * (y[above] - y[above - 1])
-}
-
 /// Harmonisation by ComBat (Johnson 2007, doi:10.1093/biostatistics/kxj037), as estimated in
 /// training. A batch that is not listed is not harmonised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -537,16 +396,6 @@ pub struct Combat {
     pub pooled_sd: Vec<f64>,
     /// The batches by name.
     pub batches: BTreeMap<String, CombatBatch>,
-}
-
-/// One batch's estimates, in the order of the terms, on the standardised scale.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CombatBatch {
-    /// Additive effect gamma*.
-    pub gamma: Vec<f64>,
-    /// Multiplicative effect delta*², above 0.
-    pub delta_squared: Vec<f64>,
 }
 
 /// A record that centre and scale do not come from the cohort that gave the coefficients.

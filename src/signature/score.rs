@@ -491,9 +491,7 @@ fn harmonise(
         }
         return Ok(value);
     };
-    let (mean, sd) = (combat.grand_mean[index], combat.pooled_sd[index]);
-    let z = (value - mean) / sd;
-    Ok(sd * (z - batch.gamma[index]) / batch.delta_squared[index].sqrt() + mean)
+    Ok(batch.harmonise(index, value, combat.grand_mean[index], combat.pooled_sd[index]))
 }
 
 fn site(

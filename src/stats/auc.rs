@@ -7,9 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use statrs::distribution::{ContinuousCDF, Normal};
-
-use super::quantile::midranks;
+use super::normal::{Z_975, two_sided_p};
+use super::ranks::midranks;
 
 /// An area under the ROC curve with its standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +22,7 @@ pub struct Auc {
 impl Auc {
     /// The 95 % interval, symmetric as pROC gives it, cut at 0 and 1.
     pub fn interval(&self) -> [f64; 2] {
-        let half = 1.959963984540054 * self.standard_error;
+        let half = Z_975 * self.standard_error;
         [(self.value - half).max(0.0), (self.value + half).min(1.0)]
     }
 
@@ -36,7 +35,7 @@ impl Auc {
         if !(odds > 0.0 && odds.is_finite()) {
             return self.interval();
         }
-        let half = 1.959963984540054 * self.standard_error / (self.value * (1.0 - self.value));
+        let half = Z_975 * self.standard_error / (self.value * (1.0 - self.value));
         let back = |logit: f64| 1.0 / (1.0 + (-logit).exp());
         [back(odds.ln() - half), back(odds.ln() + half)]
     }
@@ -123,13 +122,7 @@ pub fn compare<C: Ord>(
         a.share.iter().zip(&b.share).map(|(one, two)| (one - a.area) - (two - b.area)).collect();
     let difference = a.area - b.area;
     let standard_error = variance(&deviation, positive, clusters)?.max(0.0).sqrt();
-    let p = if standard_error > 0.0 {
-        let normal = Normal::standard();
-        2.0 * normal.sf((difference / standard_error).abs())
-    } else {
-        1.0
-    };
-    Some(Comparison { difference, standard_error, p })
+    Some(Comparison { difference, standard_error, p: two_sided_p(difference, standard_error) })
 }
 
 fn variance<C: Ord>(deviation: &[f64], positive: &[bool], clusters: &[C]) -> Option<f64> {
@@ -175,6 +168,30 @@ pub fn roc(scores: &[f64], positive: &[bool]) -> Vec<[f64; 2]> {
         }
     }
     points
+}
+
+/// Midway between the two scores around the threshold of largest sensitivity plus specificity
+/// (Youden, Cancer 1950); the first score where all are alike, `None` where there is none.
+pub fn youden(scores: &[f64], positive: &[bool]) -> Option<f64> {
+    let m = positive.iter().filter(|p| **p).count() as f64;
+    let n = positive.len() as f64 - m;
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+    let (mut below_positive, mut below_negative) = (0.0, 0.0);
+    let mut best: Option<(f64, f64)> = None;
+    for pair in order.windows(2) {
+        if positive[pair[0]] {
+            below_positive += 1.0
+        } else {
+            below_negative += 1.0
+        }
+        let (low, high) = (scores[pair[0]], scores[pair[1]]);
+        let index = below_negative / n - below_positive / m;
+        if low < high && best.is_none_or(|b| index > b.0) {
+            best = Some((index, 0.5 * (low + high)));
+        }
+    }
+    best.map(|b| b.1).or_else(|| scores.first().copied())
 }
 
 #[cfg(test)]

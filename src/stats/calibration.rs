@@ -5,6 +5,8 @@
 
 use nalgebra::{Matrix2, Vector2};
 
+use super::link::sigmoid;
+
 /// Calibration of a score on the logit scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Calibration {
@@ -27,10 +29,6 @@ pub fn calibration(linear_predictor: &[f64], positive: &[bool]) -> Option<Calibr
     let intercept = offset_intercept(eta, &y)?;
     let slope = logistic(eta, &y)?[1];
     Some(Calibration { intercept, slope, brier })
-}
-
-fn sigmoid(x: f64) -> f64 {
-    crate::signature::model::Link::Logit.response(x)
 }
 
 fn offset_intercept(eta: &[f64], y: &[f64]) -> Option<f64> {

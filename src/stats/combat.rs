@@ -6,7 +6,29 @@
 
 use std::collections::BTreeMap;
 
-use crate::signature::model::CombatBatch;
+use serde::{Deserialize, Serialize};
+
+use super::moments::{mean, variance};
+
+/// One batch's estimates, one entry per feature, on the standardised scale.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CombatBatch {
+    /// Additive effect gamma*.
+    pub gamma: Vec<f64>,
+    /// Multiplicative effect delta*², above 0.
+    pub delta_squared: Vec<f64>,
+}
+
+impl CombatBatch {
+    /// The value of feature `index` without this batch's effects; `grand_mean` and `pooled_sd` are
+    /// that feature's over all batches.
+    pub fn harmonise(&self, index: usize, value: f64, grand_mean: f64, pooled_sd: f64) -> f64 {
+        let z = (value - grand_mean) / pooled_sd;
+        let z = (z - self.gamma[index]) / self.delta_squared[index].sqrt();
+        z * pooled_sd + grand_mean
+    }
+}
 
 /// Estimates of all batches.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,15 +95,12 @@ pub fn fit<S: AsRef<str>>(columns: &[Vec<f64>], batch: &[S]) -> Result<Estimates
 
 /// Posterior means of location and squared scale of one batch, its values standardised.
 fn posterior(z: &[Vec<f64>]) -> Result<CombatBatch, String> {
-    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-    let variance = |v: &[f64]| {
-        let m = mean(v);
-        v.iter().map(|x| (x - m).powi(2)).sum::<f64>() / (v.len() as f64 - 1.0)
+    let moments = |v: &[f64]| -> (f64, f64) {
+        mean(v).zip(variance(v)).expect("a batch has two rows or more of two features or more")
     };
-    let gamma_hat: Vec<f64> = z.iter().map(|v| mean(v)).collect();
-    let delta_hat: Vec<f64> = z.iter().map(|v| variance(v)).collect();
-    let (gamma_bar, tau2) = (mean(&gamma_hat), variance(&gamma_hat));
-    let (m, s2) = (mean(&delta_hat), variance(&delta_hat));
+    let (gamma_hat, delta_hat): (Vec<f64>, Vec<f64>) = z.iter().map(|v| moments(v)).unzip();
+    let (gamma_bar, tau2) = moments(&gamma_hat);
+    let (m, s2) = moments(&delta_hat);
     if !(s2 > 0.0 && tau2 > 0.0) || delta_hat.iter().any(|d| *d <= 0.0) {
         return Err("ComBat's priors do not exist: features do not differ, or one is constant in \
                     a batch"
@@ -138,8 +157,6 @@ impl Estimates {
     /// The harmonised value of feature `index` of a row in `batch`; `None` for an unknown batch.
     pub fn apply(&self, index: usize, value: f64, batch: &str) -> Option<f64> {
         let effects = self.batches.get(batch)?;
-        let z = (value - self.grand_mean[index]) / self.pooled_sd[index];
-        let z = (z - effects.gamma[index]) / effects.delta_squared[index].sqrt();
-        Some(z * self.pooled_sd[index] + self.grand_mean[index])
+        Some(effects.harmonise(index, value, self.grand_mean[index], self.pooled_sd[index]))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Yeo and Johnson, Biometrika 2000, doi:10.1093/biomet/87.4.954.
 
-use crate::signature::model::Transform;
+use super::transform::Transform;
 
 /// The interval that is searched; powers beyond it say that no power makes the values symmetric.
 pub const BOUNDS: [f64; 2] = [-4.0, 6.0];

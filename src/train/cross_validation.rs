@@ -3,11 +3,12 @@
 use rayon::prelude::*;
 
 use super::dataset::Dataset;
-use super::procedure::{Procedure, patient_folds, purpose};
+use super::procedure::{Procedure, purpose};
+use super::split::patient_folds;
 use crate::error::Result;
 use crate::stats::bootstrap;
 
-/// Predictions for rows by signatures that have not seen their patients.
+/// Predictions for rows by fits that have not seen their patients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutOfFold {
     /// Linear predictors, one line per repeat, one per row.
@@ -42,9 +43,9 @@ impl Procedure<'_> {
                 let (repeat, f) = (part / k, part % k);
                 let (test, train): (Vec<usize>, Vec<usize>) =
                     rows.iter().partition(|r| folds[repeat][data.patient[**r]] == Some(f));
-                let signature = self.fit(data, &train, 1 + part as u64)?;
-                let eta = signature.linear_predictor(data, &test)?;
-                Ok((repeat, test, eta, signature))
+                let fitted = self.fit(data, &train, 1 + part as u64)?;
+                let eta = fitted.linear_predictor(data, &test)?;
+                Ok((repeat, test, eta, fitted))
             })
             .collect::<Result<Vec<_>>>()?;
         let mut out = OutOfFold {
@@ -53,13 +54,13 @@ impl Procedure<'_> {
             high: vec![vec![false; data.len()]; repeats],
             n_selected: Vec::new(),
         };
-        for (repeat, test, eta, signature) in parts {
+        for (repeat, test, eta, fitted) in parts {
             for (row, eta) in test.into_iter().zip(eta) {
                 out.linear_predictor[repeat][row] = eta;
-                out.score[repeat][row] = eta - signature.solution.intercept;
-                out.high[repeat][row] = eta > signature.cutoff;
+                out.score[repeat][row] = eta - fitted.solution.intercept;
+                out.high[repeat][row] = eta > fitted.cutoff;
             }
-            out.n_selected.push(signature.solution.n_selected());
+            out.n_selected.push(fitted.solution.n_selected());
         }
         Ok(out)
     }

@@ -5,112 +5,14 @@ use serde::Serialize;
 use super::config::{Config, LambdaRule, Preparation};
 use super::cross_validation::OutOfFold;
 use super::dataset::Dataset;
-use super::elastic_net::Response;
+use super::metric::Metric;
 use super::procedure::Procedure;
+use super::response::Response;
 use crate::error::Result;
-use crate::signature::model::{Evaluation, Kind};
+use crate::signature::model::Evaluation;
 use crate::stats::auc::{self, Auc};
-use crate::stats::{bootstrap, calibration, concordance, quantile};
-
-/// The metrics that are measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Area under the ROC curve.
-    Auc,
-    /// Mean squared difference of probability and outcome.
-    Brier,
-    /// Slope of the calibration model.
-    CalibrationSlope,
-    /// Intercept of the calibration model with slope 1.
-    CalibrationIntercept,
-    /// Share of the outcome's variance explained.
-    R2,
-    /// Spearman's rank correlation of score and outcome.
-    Spearman,
-    /// Mean absolute error.
-    MeanAbsoluteError,
-    /// Harrell's C.
-    CIndex,
-}
-
-impl Metric {
-    /// The metrics of a kind, the one that decides first.
-    pub fn of(kind: Kind) -> &'static [Self] {
-        match kind {
-            Kind::Gaussian => {
-                &[Self::R2, Self::Spearman, Self::MeanAbsoluteError, Self::CalibrationSlope]
-            }
-            Kind::Binomial => {
-                &[Self::Auc, Self::Brier, Self::CalibrationSlope, Self::CalibrationIntercept]
-            }
-            Kind::Cox => &[Self::CIndex],
-        }
-    }
-
-    /// The name in the model file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auc => "auc",
-            Self::Brier => "brier",
-            Self::CalibrationSlope => "calibration_slope",
-            Self::CalibrationIntercept => "calibration_intercept",
-            Self::R2 => "r2",
-            Self::Spearman => "spearman",
-            Self::MeanAbsoluteError => "mean_absolute_error",
-            Self::CIndex => "c_index",
-        }
-    }
-
-    /// The name for people.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Auc => "AUC",
-            Self::Brier => "Brier score",
-            Self::CalibrationSlope => "Calibration slope",
-            Self::CalibrationIntercept => "Calibration intercept",
-            Self::R2 => "R²",
-            Self::Spearman => "Spearman correlation",
-            Self::MeanAbsoluteError => "Mean absolute error",
-            Self::CIndex => "C-index",
-        }
-    }
-
-    /// Its value for linear predictors `eta` and scores that rank; `None` where it does not exist.
-    pub fn value(self, response: &Response, eta: &[f64], score: &[f64]) -> Option<f64> {
-        match (self, response) {
-            (Self::Auc, Response::Binary(y)) => auc::area(score, y),
-            (Self::Brier, Response::Binary(y)) => Some(calibration::calibration(eta, y)?.brier),
-            (Self::CalibrationSlope, Response::Binary(y)) => {
-                Some(calibration::calibration(eta, y)?.slope)
-            }
-            (Self::CalibrationIntercept, Response::Binary(y)) => {
-                Some(calibration::calibration(eta, y)?.intercept)
-            }
-            (Self::R2, Response::Continuous(y)) => {
-                let mean = quantile::mean(y)?;
-                let error: f64 = y.iter().zip(eta).map(|(y, e)| (y - e).powi(2)).sum();
-                let total: f64 = y.iter().map(|y| (y - mean).powi(2)).sum();
-                (total > 0.0).then(|| 1.0 - error / total)
-            }
-            (Self::Spearman, Response::Continuous(y)) => {
-                Some(quantile::spearman(score, y).unwrap_or(0.0))
-            }
-            (Self::MeanAbsoluteError, Response::Continuous(y)) => {
-                let errors: Vec<f64> = y.iter().zip(eta).map(|(y, e)| (y - e).abs()).collect();
-                quantile::mean(&errors)
-            }
-            (Self::CalibrationSlope, Response::Continuous(y)) => {
-                let ratio = quantile::sd(y)? / quantile::sd(eta)?;
-                Some(quantile::pearson(eta, y)? * ratio)
-            }
-            (Self::CIndex, Response::Survival { time, event }) => {
-                concordance::c_index(score, time, event)
-            }
-            _ => None,
-        }
-    }
-}
+use crate::stats::normal::{Z_975, two_sided_p};
+use crate::stats::{bootstrap, moments, ranks};
 
 /// A metric with its interval.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -202,7 +104,7 @@ impl Procedure<'_> {
             .iter()
             .copied()
             .collect::<Option<Vec<f64>>>()
-            .and_then(|v| quantile::spearman(&mean_over(&predictions.score), &v));
+            .and_then(|v| ranks::spearman(&mean_over(&predictions.score), &v));
         let at_cutoff = at_cutoff(&data.response, &predictions);
         Ok(Performance {
             measured,
@@ -279,7 +181,7 @@ fn over_repeats(
         .zip(&predictions.score)
         .map(|(eta, score)| metric.value(&response, &pick(eta), &pick(score)))
         .collect::<Option<_>>()?;
-    quantile::mean(&values)
+    moments::mean(&values)
 }
 
 fn measure(
@@ -311,7 +213,7 @@ fn measure(
                     .filter_map(|s| auc::clustered(s, y, &data.patient))
                     .collect();
                 let errors: Vec<f64> = areas.iter().map(|a| a.standard_error).collect();
-                let interval = quantile::mean(&errors)
+                let interval = moments::mean(&errors)
                     .map(|standard_error| Auc { value, standard_error }.logit_interval());
                 let several = data.len() > data.patients.len();
                 let how = if several { "Obuchowski's error" } else { "DeLong's error" };
@@ -357,14 +259,9 @@ fn compare(
                 .filter_map(|(a, b)| auc::compare(a, b, y, &data.patient))
                 .map(|c| c.standard_error)
                 .collect();
-            let error = quantile::mean(&errors)?;
-            let half = 1.959963984540054 * error;
-            let z = if error > 0.0 { difference.abs() / error } else { 0.0 };
-            let p = 2.0
-                * statrs::distribution::ContinuousCDF::sf(
-                    &statrs::distribution::Normal::standard(),
-                    z,
-                );
+            let error = moments::mean(&errors)?;
+            let half = Z_975 * error;
+            let p = two_sided_p(difference, error);
             (Some([difference - half, difference + half]), Some(p))
         }
         _ => {
@@ -394,7 +291,7 @@ fn at_cutoff(response: &Response, predictions: &OutOfFold) -> Option<[f64; 2]> {
                 right as f64 / of_class.len().max(1) as f64
             })
             .collect();
-        quantile::mean(&rates)
+        moments::mean(&rates)
     };
     Some([share(true)?, share(false)?])
 }

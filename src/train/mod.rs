@@ -6,24 +6,28 @@
 
 pub mod assemble;
 pub mod config;
-mod cox;
 pub mod cross_validation;
 pub mod dataset;
 mod design;
 pub mod elastic_net;
 pub mod evaluate;
+pub mod fitted;
+mod held_out;
+pub mod metric;
 pub mod permutation;
 pub mod pipeline;
 pub mod procedure;
-mod quadratic;
 pub mod report;
+pub mod response;
 mod split;
 pub mod stability;
 
 pub use config::Config;
 pub use dataset::{Dataset, Prepared};
 pub use elastic_net::{ElasticNet, ElasticNetError, ElasticNetParams, ElasticNetValidParams};
-pub use procedure::{Procedure, Signature};
+pub use fitted::Fitted;
+pub use procedure::Procedure;
+pub use response::Response;
 
 use crate::error::Result;
 use crate::signature::Model;
@@ -33,8 +37,8 @@ use crate::signature::Model;
 pub struct Trained {
     /// The model file.
     pub model: Model,
-    /// The signature behind it, with its path and cross-validation curve.
-    pub signature: Signature,
+    /// The fit behind it, with its path and cross-validation curve.
+    pub fitted: Fitted,
     /// Performance on patients that were held out.
     pub performance: evaluate::Performance,
     /// Patient resamples.
@@ -53,10 +57,10 @@ pub fn train(prepared: &Prepared, config: &Config) -> Result<Trained> {
     let procedure = Procedure { config };
     let data = &prepared.data;
     let rows: Vec<usize> = (0..data.len()).collect();
-    let signature = procedure.fit(data, &rows, 0)?;
+    let fitted = procedure.fit(data, &rows, 0)?;
     let performance = procedure.evaluate(data)?;
-    let stability = procedure.stability(data, &signature)?;
+    let stability = procedure.stability(data, &fitted)?;
     let permutation = procedure.permutation(data)?;
-    let model = assemble::model(prepared, &procedure, &signature, &stability, &performance)?;
-    Ok(Trained { model, signature, performance, stability, permutation })
+    let model = assemble::model(prepared, &procedure, &fitted, &stability, &performance)?;
+    Ok(Trained { model, fitted, performance, stability, permutation })
 }

@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::dataset::Dataset;
-use super::evaluate::Metric;
+use super::metric::Metric;
 use super::procedure::{Procedure, purpose};
 use crate::error::Result;
 use crate::stats::bootstrap;

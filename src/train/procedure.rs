@@ -1,4 +1,4 @@
-//! The whole procedure from rows to a signature: pipeline, L1 ratio and penalty by inner
+//! The whole procedure from rows to a fitted model: pipeline, L1 ratio and penalty by inner
 //! cross-validation, cut-off.
 //!
 //! Performance, optimism, stability and the permutation test all rerun [`Procedure::fit`] on other
@@ -6,11 +6,14 @@
 
 use super::config::{Config, CutoffKind, LambdaRule};
 use super::dataset::Dataset;
-use super::elastic_net::{ElasticNet, Response};
+use super::elastic_net::ElasticNet;
+use super::fitted::{Curve, Fitted};
+use super::held_out::HeldOut;
 use super::pipeline::Pipeline;
-use super::split;
+use super::response::Response;
+use super::split::patient_folds;
 use crate::error::{Error, Result};
-use crate::signature::model::{Kind, Link};
+use crate::stats::auc::youden;
 use crate::stats::{bootstrap, quantile};
 use linfa::ParamGuard;
 
@@ -29,40 +32,6 @@ pub struct Procedure<'a> {
     pub config: &'a Config,
 }
 
-/// A signature as the procedure found it.
-#[derive(Clone, Debug)]
-pub struct Signature {
-    /// The fitted pipeline.
-    pub pipeline: Pipeline,
-    /// The solution on the pipeline's design columns.
-    pub solution: ElasticNet,
-    /// The chosen L1 ratio.
-    pub l1_ratio: f64,
-    /// The path at the chosen L1 ratio.
-    pub path: Vec<ElasticNet>,
-    /// Cross-validated loss along that path.
-    pub curve: Curve,
-    /// Cut-off on the linear predictor, out of fold.
-    pub cutoff: f64,
-    /// Number of rows that the cut-off was chosen on.
-    pub cutoff_n: usize,
-}
-
-/// Cross-validated loss along a path.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Curve {
-    /// Penalties, descending.
-    pub lambda: Vec<f64>,
-    /// Mean loss over folds.
-    pub loss: Vec<f64>,
-    /// Standard error of the mean.
-    pub standard_error: Vec<f64>,
-    /// Index of the least loss.
-    pub min: usize,
-    /// Index of the chosen penalty.
-    pub chosen: usize,
-}
-
 /// One inner fold: the design of its training and test rows.
 struct Inner {
     train: Vec<usize>,
@@ -78,7 +47,7 @@ impl Procedure<'_> {
     ///
     /// # Errors
     /// The pipeline leaves nothing, or the elastic net does not converge.
-    pub fn fit(&self, data: &Dataset, rows: &[usize], stream: u64) -> Result<Signature> {
+    pub fn fit(&self, data: &Dataset, rows: &[usize], stream: u64) -> Result<Fitted> {
         let pipeline = Pipeline::fit(data, rows, self.config)?;
         let x = pipeline.apply(data, rows)?;
         let factors = pipeline.penalty_factors(self.config.features.keep_covariates);
@@ -109,7 +78,7 @@ impl Procedure<'_> {
         let cutoff = self.cutoff(data, &test_rows, &predicted[curve.chosen])?;
         let solution = path[curve.chosen].clone();
         let cutoff_n = test_rows.len();
-        Ok(Signature { pipeline, solution, l1_ratio, path, curve, cutoff, cutoff_n })
+        Ok(Fitted { pipeline, solution, l1_ratio, path, curve, cutoff, cutoff_n })
     }
 
     fn inner_folds(&self, data: &Dataset, rows: &[usize], stream: u64) -> Result<Vec<Inner>> {
@@ -153,7 +122,7 @@ impl Procedure<'_> {
                 .lambdas(lambdas.to_vec())
                 .check()?
                 .path(fold.train_x.view(), &response, Some(&weights))?;
-            let held_out = HeldOut::new(data, fold);
+            let held_out = HeldOut::new(data, &fold.train, &fold.test);
             fold_weights.push(held_out.weight);
             for (k, solution) in path.solutions.iter().enumerate() {
                 let eta = solution.linear_predictor(fold.test_x.view()).to_vec();
@@ -206,130 +175,5 @@ impl Procedure<'_> {
                 youden(scores, &positive).ok_or_else(nothing)
             }
         }
-    }
-}
-
-/// The fold of each patient that has rows; copies of rows count.
-pub(super) fn patient_folds(
-    data: &Dataset,
-    rows: &[usize],
-    k: usize,
-    rng: &mut rand_chacha::ChaCha8Rng,
-) -> Vec<Option<usize>> {
-    let mut count = vec![0; data.patients.len()];
-    rows.iter().for_each(|r| count[data.patient[*r]] += 1);
-    let present: Vec<usize> = (0..count.len()).filter(|p| count[*p] > 0).collect();
-    let rows_of: Vec<usize> = present.iter().map(|p| count[*p]).collect();
-    let stratum: Vec<usize> = present.iter().map(|p| data.stratum[*p]).collect();
-    let folds = split::folds(&rows_of, &stratum, k, rng);
-    let mut fold = vec![None; count.len()];
-    for (patient, f) in present.iter().zip(folds) {
-        fold[*patient] = Some(f);
-    }
-    fold
-}
-
-/// Midway between the two scores around the threshold of largest sensitivity plus specificity.
-fn youden(scores: &[f64], positive: &[bool]) -> Option<f64> {
-    let m = positive.iter().filter(|p| **p).count() as f64;
-    let n = positive.len() as f64 - m;
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
-    let (mut below_positive, mut below_negative) = (0.0, 0.0);
-    let mut best: Option<(f64, f64)> = None;
-    for pair in order.windows(2) {
-        if positive[pair[0]] {
-            below_positive += 1.0
-        } else {
-            below_negative += 1.0
-        }
-        let (low, high) = (scores[pair[0]], scores[pair[1]]);
-        let index = below_negative / n - below_positive / m;
-        if low < high && best.is_none_or(|b| index > b.0) {
-            best = Some((index, 0.5 * (low + high)));
-        }
-    }
-    best.map(|b| b.1).or_else(|| scores.first().copied())
-}
-
-/// The loss of held-out rows.
-struct HeldOut {
-    response: Response,
-    weights: Vec<f64>,
-    weight: f64,
-    train: Response,
-    train_weights: Vec<f64>,
-}
-
-impl HeldOut {
-    fn new(data: &Dataset, fold: &Inner) -> Self {
-        let response = data.response.select(&fold.test);
-        let weights: Vec<f64> = fold.test.iter().map(|r| data.weights[*r]).collect();
-        let weight = match &response {
-            Response::Survival { event, .. } => {
-                weights.iter().zip(event).filter(|(_, e)| **e).map(|(w, _)| w).sum()
-            }
-            _ => weights.iter().sum(),
-        };
-        let survival = response.kind() == Kind::Cox;
-        let train = data.response.select(if survival { &fold.train } else { &[] });
-        let train_weights = fold.train.iter().map(|r| data.weights[*r]).collect();
-        Self { response, weights, weight, train, train_weights }
-    }
-
-    /// Mean loss per unit of weight: squared error, deviance, or the partial likelihood that the
-    /// held-out rows add to the training rows (Verweij and van Houwelingen 1993,
-    /// doi:10.1002/sim.4780122407).
-    fn loss(&self, eta: &[f64], train_eta: impl FnOnce() -> Vec<f64>) -> f64 {
-        // A fold without event has no weight in the mean either.
-        if self.weight == 0.0 {
-            return 0.0;
-        }
-        let weighted = |terms: &mut dyn Iterator<Item = f64>| {
-            terms.zip(&self.weights).map(|(t, w)| t * w).sum::<f64>() / self.weight
-        };
-        match (&self.response, &self.train) {
-            (Response::Continuous(y), _) => {
-                weighted(&mut y.iter().zip(eta).map(|(y, e)| (y - e).powi(2)))
-            }
-            (Response::Binary(y), _) => weighted(&mut y.iter().zip(eta).map(|(y, e)| {
-                let p = Link::Logit.response(*e).clamp(1e-5, 1.0 - 1e-5);
-                -2.0 * if *y { p.ln() } else { (1.0 - p).ln() }
-            })),
-            (
-                Response::Survival { time, event },
-                Response::Survival { time: train_time, event: train_event },
-            ) => {
-                let train_eta = train_eta();
-                let loss = |time: &[f64], event: &[bool], weight: &[f64], eta: &[f64]| {
-                    super::cox::Survival::new(time, event, weight).value(eta)
-                };
-                let all = loss(
-                    &[train_time.as_slice(), time].concat(),
-                    &[train_event.as_slice(), event].concat(),
-                    &[self.train_weights.as_slice(), &self.weights].concat(),
-                    &[train_eta.as_slice(), eta].concat(),
-                );
-                let train = loss(train_time, train_event, &self.train_weights, &train_eta);
-                2.0 * (all - train) / self.weight
-            }
-            (Response::Survival { .. }, _) => f64::NAN,
-        }
-    }
-}
-
-impl Signature {
-    /// Linear predictor of `rows`.
-    ///
-    /// # Errors
-    /// A batch that was not there when the signature was fitted.
-    pub fn linear_predictor(&self, data: &Dataset, rows: &[usize]) -> Result<Vec<f64>> {
-        Ok(self.solution.linear_predictor(self.pipeline.apply(data, rows)?.view()).to_vec())
-    }
-
-    /// Columns of the data set that were selected.
-    pub fn selected(&self) -> Vec<usize> {
-        let features = self.pipeline.features.iter().zip(&self.solution.coefficients);
-        features.filter(|(_, b)| **b != 0.0).map(|(f, _)| f.column).collect()
     }
 }

@@ -6,14 +6,31 @@
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The fold of each patient, `0..k`. Patients in random order, most rows first, go to the fold that
-/// has least of their stratum; among equals to the smallest.
-pub(super) fn folds(
-    rows_of: &[usize],
-    stratum: &[usize],
+use super::dataset::Dataset;
+
+/// The fold of each patient that has rows; copies of rows count.
+pub(super) fn patient_folds(
+    data: &Dataset,
+    rows: &[usize],
     k: usize,
     rng: &mut ChaCha8Rng,
-) -> Vec<usize> {
+) -> Vec<Option<usize>> {
+    let mut count = vec![0; data.patients.len()];
+    rows.iter().for_each(|r| count[data.patient[*r]] += 1);
+    let present: Vec<usize> = (0..count.len()).filter(|p| count[*p] > 0).collect();
+    let rows_of: Vec<usize> = present.iter().map(|p| count[*p]).collect();
+    let stratum: Vec<usize> = present.iter().map(|p| data.stratum[*p]).collect();
+    let folds = folds(&rows_of, &stratum, k, rng);
+    let mut fold = vec![None; count.len()];
+    for (patient, f) in present.iter().zip(folds) {
+        fold[*patient] = Some(f);
+    }
+    fold
+}
+
+/// The fold of each patient, `0..k`. Patients in random order, most rows first, go to the fold that
+/// has least of their stratum; among equals to the smallest.
+fn folds(rows_of: &[usize], stratum: &[usize], k: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows_of.len()).collect();
     order.shuffle(rng);
     order.sort_by_key(|p| std::cmp::Reverse(rows_of[*p]));

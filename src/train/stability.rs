@@ -10,10 +10,12 @@ use rayon::prelude::*;
 
 use super::dataset::Dataset;
 use super::elastic_net::ElasticNet;
-use super::evaluate::Metric;
-use super::procedure::{Procedure, Signature, purpose};
+use super::fitted::Fitted;
+use super::metric::Metric;
+use super::procedure::{Procedure, purpose};
 use crate::error::Result;
-use crate::stats::{bootstrap, quantile};
+use crate::stats::normal::Z_975;
+use crate::stats::{bootstrap, moments};
 
 /// What the resamples say.
 #[derive(Clone, Debug)]
@@ -46,12 +48,12 @@ struct Draw {
 }
 
 impl Procedure<'_> {
-    /// Reruns the procedure on patient resamples and compares with `signature`, which was fitted on
+    /// Reruns the procedure on patient resamples and compares with `fitted`, which was fitted on
     /// all rows. Resamples that cannot be fitted (one class, a batch of one) are left out.
     ///
     /// # Errors
-    /// Those of applying the signature to its own rows.
-    pub fn stability(&self, data: &Dataset, signature: &Signature) -> Result<Stability> {
+    /// Those of applying it to its own rows.
+    pub fn stability(&self, data: &Dataset, fitted: &Fitted) -> Result<Stability> {
         let rows: Vec<usize> = (0..data.len()).collect();
         let members = bootstrap::members(&data.patient);
         let validation = &self.config.validation;
@@ -61,19 +63,19 @@ impl Procedure<'_> {
             .filter_map(|draw| {
                 let mut rng = bootstrap::generator(validation.seed, purpose::RESAMPLE, draw as u64);
                 let resample = bootstrap::resample(&members, &mut rng);
-                self.draw(data, &rows, &resample, signature, metric, draw).ok()
+                self.draw(data, &rows, &resample, fitted, metric, draw).ok()
             })
             .collect();
-        let eta = signature.linear_predictor(data, &rows)?;
+        let eta = fitted.linear_predictor(data, &rows)?;
         let apparent = metric.value(&data.response, &eta, &eta);
         let optimism: Vec<f64> = draws.iter().filter_map(|d| d.optimism).collect();
-        let corrected = apparent.zip(quantile::mean(&optimism)).map(|(a, o)| a - o);
+        let corrected = apparent.zip(moments::mean(&optimism)).map(|(a, o)| a - o);
         let frequency = frequency(&draws, data.columns.len());
-        let same_sign = signature
+        let same_sign = fitted
             .pipeline
             .features
             .iter()
-            .zip(&signature.solution.coefficients)
+            .zip(&fitted.solution.coefficients)
             .filter(|(_, b)| **b != 0.0)
             .map(|(feature, b)| {
                 let drawn = draws.iter().flat_map(|d| &d.selected);
@@ -81,7 +83,7 @@ impl Procedure<'_> {
                     .filter(|(column, _)| *column == feature.column)
                     .map(|(_, c)| f64::from(u8::from(c.signum() == b.signum())))
                     .collect();
-                quantile::mean(&signs)
+                moments::mean(&signs)
             })
             .collect();
         let sets: Vec<Vec<usize>> =
@@ -103,7 +105,7 @@ impl Procedure<'_> {
         data: &Dataset,
         rows: &[usize],
         resample: &[usize],
-        signature: &Signature,
+        fitted: &Fitted,
         metric: Metric,
         draw: usize,
     ) -> Result<Draw> {
@@ -117,16 +119,16 @@ impl Procedure<'_> {
         let features = refitted.pipeline.features.iter().zip(&refitted.solution.coefficients);
         let selected = features.filter(|(_, b)| **b != 0.0).map(|(f, b)| (f.column, *b)).collect();
 
-        let active = signature.active();
-        let x = signature.pipeline.apply(data, resample)?.select(Axis(1), &active);
-        let factors = signature.pipeline.penalty_factors(self.config.features.keep_covariates);
+        let active = fitted.active();
+        let x = fitted.pipeline.apply(data, resample)?.select(Axis(1), &active);
+        let factors = fitted.pipeline.penalty_factors(self.config.features.keep_covariates);
         let weights: Vec<f64> = resample.iter().map(|r| data.weights[*r]).collect();
         let response = data.response.select(resample);
         let fixed = ElasticNet::params(response.kind())
-            .l1_ratio(signature.l1_ratio)
+            .l1_ratio(fitted.l1_ratio)
             .standardise(false)
             .penalty_factors(active.iter().map(|j| factors[*j]).collect())
-            .lambdas(vec![signature.solution.lambda])
+            .lambdas(vec![fitted.solution.lambda])
             .check()?
             .path(x.view(), &response, Some(&weights))?
             .solutions
@@ -134,14 +136,6 @@ impl Procedure<'_> {
         let mut coefficients = vec![fixed.intercept];
         coefficients.extend(fixed.coefficients);
         Ok(Draw { selected, optimism, coefficients })
-    }
-}
-
-impl Signature {
-    /// Design columns with a coefficient.
-    pub fn active(&self) -> Vec<usize> {
-        let coefficients = self.solution.coefficients.iter().enumerate();
-        coefficients.filter(|(_, b)| **b != 0.0).map(|(j, _)| j).collect()
     }
 }
 
@@ -184,7 +178,7 @@ pub fn nogueira(sets: &[Vec<usize>], d: usize) -> Option<(f64, [f64; 2])> {
         .collect();
     let mean = terms.iter().sum::<f64>() / m;
     let variance = 4.0 / (m * m) * terms.iter().map(|t| (t - mean).powi(2)).sum::<f64>();
-    let half = 1.959963984540054 * variance.sqrt();
+    let half = Z_975 * variance.sqrt();
     Some((index, [index - half, (index + half).min(1.0)]))
 }
 

@@ -3,7 +3,7 @@
 
 use abscope::signature::model::Transform;
 use abscope::stats::icc::{IccKind, icc};
-use abscope::stats::{auc, calibration, combat, concordance, quantile, yeo_johnson};
+use abscope::stats::{auc, calibration, combat, concordance, ranks, yeo_johnson};
 
 use crate::table::Table;
 
@@ -38,7 +38,7 @@ fn areas_concordance_and_calibration_equal_r() {
     close(fit.slope, r("calibration_slope"), "calibration slope");
     close(fit.intercept, r("calibration_intercept"), "calibration intercept");
     close(fit.brier, r("brier"), "Brier score");
-    close(quantile::spearman(&a, &b).expect("they vary"), r("spearman"), "Spearman");
+    close(ranks::spearman(&a, &b).expect("they vary"), r("spearman"), "Spearman");
 }
 
 #[test]

@@ -4,6 +4,10 @@
 //! repeat are left out; other missing values become the median; batches are harmonised; values are
 //! transformed, centred and scaled; of correlated features one is kept.
 
+mod covariates;
+mod represent;
+mod screen;
+
 use std::collections::BTreeSet;
 
 use ndarray::Array2;
@@ -12,8 +16,12 @@ use super::config::{Config, Scaling, Shape};
 use super::dataset::Dataset;
 use super::design::dot;
 use crate::error::{Error, Result};
-use crate::signature::model::Transform;
-use crate::stats::{combat, icc, quantile, yeo_johnson};
+use crate::stats::{Transform, combat, quantile, yeo_johnson};
+use covariates::covariates;
+use represent::represent;
+use screen::{NotRepeated, icc_lower, is_constant};
+
+pub use covariates::FittedCovariate;
 
 /// A fitted pipeline.
 #[derive(Clone, Debug)]
@@ -61,36 +69,6 @@ pub struct FittedFeature {
     /// Intraclass correlation of repeats, its lower bound.
     pub icc_lower: Option<f64>,
 }
-
-/// One design column that does not come from the image.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FittedCovariate {
-    /// Indicator of a site, against the site that most rows have.
-    Site {
-        /// The site.
-        level: String,
-        /// The reference.
-        reference: String,
-        /// Share of the (weighted) rows.
-        centre: f64,
-        /// Standard deviation of the indicator.
-        scale: f64,
-    },
-    /// Tube voltage.
-    Kvp {
-        /// Mean, kV.
-        centre: f64,
-        /// Standard deviation, kV.
-        scale: f64,
-        /// Lowest and highest, kV.
-        range: [f64; 2],
-    },
-}
-
-/// Share of the commonest value over the next commonest from which a feature is nearly constant, if
-/// few values are distinct: caret's rule (Kuhn, J Stat Softw 2008, doi:10.18637/jss.v028.i05).
-const FREQUENCY_RATIO: f64 = 95.0 / 5.0;
-const DISTINCT_SHARE: f64 = 0.1;
 
 /// A feature on its way through the steps.
 struct Candidate {
@@ -168,7 +146,8 @@ impl Pipeline {
                 icc_lower: candidate.icc_lower,
             });
         }
-        let represented = represent(&standardised, &features, settings.correlation);
+        let icc_lower: Vec<_> = features.iter().map(|f| f.icc_lower).collect();
+        let represented = represent(&standardised, &icc_lower, settings.correlation);
         let before = features.len();
         let mut at = 0;
         let mut keep = represented.iter();
@@ -258,55 +237,6 @@ impl Pipeline {
     }
 }
 
-impl FittedCovariate {
-    /// The standardised value; what is not known, or a site that training did not see, is taken for
-    /// the reference (or the centre).
-    pub fn standardise(&self, site: Option<&str>, kvp: Option<f64>) -> f64 {
-        match self {
-            Self::Site { level, centre, scale, .. } => {
-                let indicator = f64::from(u8::from(site == Some(level)));
-                (indicator - centre) / scale
-            }
-            Self::Kvp { centre, scale, .. } => kvp.map_or(0.0, |v| (v - centre) / scale),
-        }
-    }
-}
-
-/// Whether a feature says nothing: constant, or (with `near`) nearly so.
-fn is_constant(known: &[f64], near: bool) -> bool {
-    let sorted = quantile::sorted(known);
-    let mut counts: Vec<usize> = sorted.chunk_by(|a, b| a == b).map(<[f64]>::len).collect();
-    if counts.len() < 2 {
-        return true;
-    }
-    let distinct = counts.len() as f64 / sorted.len() as f64;
-    counts.sort_unstable_by(|a, b| b.cmp(a));
-    near && counts[0] as f64 > FREQUENCY_RATIO * counts[1] as f64 && distinct < DISTINCT_SHARE
-}
-
-/// A feature whose repeats are missing or do not vary between lesions.
-struct NotRepeated;
-
-/// The lower bound of a feature's intraclass correlation over repeats of lesions that are not held
-/// out; `None` without repeats.
-fn icc_lower(
-    data: &Dataset,
-    column: usize,
-    patients: &BTreeSet<usize>,
-    kind: icc::IccKind,
-) -> Result<Option<f64>, NotRepeated> {
-    let Some(repeated) = &data.repeated else { return Ok(None) };
-    let values: Vec<Vec<f64>> = repeated
-        .values
-        .iter()
-        .zip(&repeated.patient)
-        .filter(|(_, patient)| patient.is_none_or(|p| patients.contains(&p)))
-        .map(|(repeats, _)| repeats.iter().map(|r| r[column]).collect::<Vec<f64>>())
-        .filter(|repeats| repeats.iter().all(|v| v.is_finite()))
-        .collect();
-    icc::icc(&values, kind).map(|icc| Some(icc.interval[0])).ok_or(NotRepeated)
-}
-
 fn harmonise(
     data: &Dataset,
     rows: &[usize],
@@ -352,114 +282,4 @@ fn centre_and_scale(values: &[f64], weights: &[f64], scaling: Scaling) -> Option
     };
     let varies = scale > 1e-12 * centre.abs().max(f64::MIN_POSITIVE);
     (varies && scale.is_finite()).then_some((centre, scale))
-}
-
-/// For each feature the ones it stands for, or `None` where another stands for it.
-///
-/// The feature with the best repeatability, or else the most correlated neighbours, stands for its
-/// neighbours; then the next among those that are left.
-fn represent(
-    columns: &[Vec<f64>],
-    features: &[FittedFeature],
-    threshold: f64,
-) -> Vec<Option<Vec<usize>>> {
-    let p = columns.len();
-    let mut represented: Vec<Option<Vec<usize>>> = vec![Some(Vec::new()); p];
-    if threshold >= 1.0 || p < 2 {
-        return represented;
-    }
-    let ranks: Vec<Vec<f64>> = columns.iter().map(|c| unit_ranks(c)).collect();
-    let mut neighbours: Vec<Vec<usize>> = vec![Vec::new(); p];
-    for i in 0..p {
-        for j in i + 1..p {
-            if dot(&ranks[i], &ranks[j]).abs() >= threshold {
-                neighbours[i].push(j);
-                neighbours[j].push(i);
-            }
-        }
-    }
-    let mut open = vec![true; p];
-    let mut count: Vec<usize> = neighbours.iter().map(Vec::len).collect();
-    loop {
-        let better = |a: usize, b: usize| {
-            let (x, y) = (features[a].icc_lower, features[b].icc_lower);
-            let by_icc = x.unwrap_or(0.0).total_cmp(&y.unwrap_or(0.0));
-            by_icc.then(count[a].cmp(&count[b])).is_gt()
-        };
-        let mut best: Option<usize> = None;
-        for j in (0..p).filter(|j| open[*j] && count[*j] > 0) {
-            if best.is_none_or(|b| better(j, b)) {
-                best = Some(j);
-            }
-        }
-        let Some(best) = best else { return represented };
-        open[best] = false;
-        let members: Vec<usize> = neighbours[best].iter().copied().filter(|m| open[*m]).collect();
-        for &member in &members {
-            open[member] = false;
-            represented[member] = None;
-        }
-        for j in members.iter().chain([&best]) {
-            for k in &neighbours[*j] {
-                count[*k] = count[*k].saturating_sub(1);
-            }
-        }
-        represented[best] = Some(members);
-    }
-}
-
-/// Centred ranks of length 1, so that their inner product is Spearman's correlation.
-fn unit_ranks(values: &[f64]) -> Vec<f64> {
-    let mut ranks = quantile::midranks(values);
-    let mean = (values.len() + 1) as f64 / 2.0;
-    ranks.iter_mut().for_each(|r| *r -= mean);
-    let length = dot(&ranks, &ranks).sqrt().max(f64::MIN_POSITIVE);
-    ranks.iter_mut().for_each(|r| *r /= length);
-    ranks
-}
-
-fn covariates(
-    data: &Dataset,
-    rows: &[usize],
-    weights: &[f64],
-    config: &Config,
-) -> Vec<FittedCovariate> {
-    let total: f64 = weights.iter().sum();
-    let mut fitted = Vec::new();
-    if config.features.covariates.iter().any(|c| c == "site") {
-        let mut share: std::collections::BTreeMap<&str, f64> = std::collections::BTreeMap::new();
-        for (row, weight) in rows.iter().zip(weights) {
-            if let Some(site) = &data.site[*row] {
-                *share.entry(site).or_default() += weight / total;
-            }
-        }
-        let mut reference: Option<(&str, f64)> = None;
-        for (site, share) in &share {
-            if reference.is_none_or(|(_, most)| *share > most) {
-                reference = Some((site, *share));
-            }
-        }
-        if let Some((reference, _)) = reference {
-            for (site, centre) in share.iter().filter(|(site, _)| **site != reference) {
-                fitted.push(FittedCovariate::Site {
-                    level: (*site).to_owned(),
-                    reference: reference.to_owned(),
-                    centre: *centre,
-                    scale: (centre * (1.0 - centre)).sqrt(),
-                });
-            }
-        }
-    }
-    if config.features.covariates.iter().any(|c| c == "kvp") {
-        let (known, weights): (Vec<f64>, Vec<f64>) =
-            rows.iter().zip(weights).filter_map(|(r, w)| Some((data.kvp[*r]?, *w))).unzip();
-        if let Some((centre, scale)) = centre_and_scale(&known, &weights, Scaling::Z) {
-            let range = [
-                known.iter().copied().fold(f64::INFINITY, f64::min),
-                known.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            ];
-            fitted.push(FittedCovariate::Kvp { centre, scale, range });
-        }
-    }
-    fitted
 }

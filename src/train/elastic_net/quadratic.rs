@@ -2,7 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::design::add_scaled;
+use crate::train::design::add_scaled;
 
 /// `½ (β-b)'H(β-b) - g'(β-b) + Σ (l1_j |β_j| + l2_j β_j² / 2)`, to be minimised over β.
 pub(super) struct Quadratic<'a> {

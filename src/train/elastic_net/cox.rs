@@ -3,11 +3,12 @@
 //! Cox 1972; Breslow 1974; as glmnet has it (Simon et al., J Stat Softw 2011,
 //! doi:10.18637/jss.v039.i05): the log partial likelihood with weights that sum to 1.
 
-use super::design::{Design, add_scaled, dot};
+use super::gram::weighted_gram;
+use crate::train::design::{Design, add_scaled};
 
 /// Times and events in the order that risk sets need.
 #[derive(Clone, Debug)]
-pub(super) struct Survival {
+pub(in crate::train) struct Survival {
     /// Rows by descending time.
     order: Vec<usize>,
     /// Ranges of `order` with one time, longest first.
@@ -24,7 +25,7 @@ struct Moment {
 }
 
 impl Survival {
-    pub(super) fn new(time: &[f64], event: &[bool], weight: &[f64]) -> Self {
+    pub(in crate::train) fn new(time: &[f64], event: &[bool], weight: &[f64]) -> Self {
         let mut order: Vec<usize> = (0..time.len()).collect();
         order.sort_by(|a, b| time[*b].total_cmp(&time[*a]));
         let mut tied = Vec::new();
@@ -59,7 +60,7 @@ impl Survival {
     }
 
     /// Negative log partial likelihood.
-    pub(super) fn value(&self, eta: &[f64]) -> f64 {
+    pub(in crate::train) fn value(&self, eta: &[f64]) -> f64 {
         let (top, hazard) = self.hazards(eta);
         let events: f64 = (0..eta.len())
             .filter(|i| self.event[*i])
@@ -70,7 +71,7 @@ impl Survival {
     }
 
     /// The least value any linear predictor reaches: `d ln d` for tied deaths of weight `d`.
-    pub(super) fn saturated(&self) -> f64 {
+    pub(in crate::train) fn saturated(&self) -> f64 {
         self.tied
             .iter()
             .map(|&(start, end)| {
@@ -83,7 +84,7 @@ impl Survival {
     }
 
     /// Negative gradient by the linear predictor.
-    pub(super) fn residual(&self, eta: &[f64]) -> Vec<f64> {
+    pub(in crate::train) fn residual(&self, eta: &[f64]) -> Vec<f64> {
         let (_, hazard) = self.hazards(eta);
         let cumulative = self.cumulative(&hazard);
         (0..eta.len())
@@ -111,7 +112,12 @@ impl Survival {
     }
 
     /// The Hessian by the coefficients of `columns`, row by row.
-    pub(super) fn hessian(&self, design: &Design, columns: &[usize], eta: &[f64]) -> Vec<f64> {
+    pub(in crate::train) fn hessian(
+        &self,
+        design: &Design,
+        columns: &[usize],
+        eta: &[f64],
+    ) -> Vec<f64> {
         let m = columns.len();
         let (_, hazard) = self.hazards(eta);
         let cumulative = self.cumulative(&hazard);
@@ -134,19 +140,4 @@ impl Survival {
         }
         hessian
     }
-}
-
-/// `X' diag(v) X` over `columns`.
-pub(super) fn weighted_gram(design: &Design, columns: &[usize], v: &[f64]) -> Vec<f64> {
-    let m = columns.len();
-    let mut gram = vec![0.0; m * m];
-    for (a, &i) in columns.iter().enumerate() {
-        let weighted: Vec<f64> = design.column(i).iter().zip(v).map(|(x, v)| x * v).collect();
-        for (b, &j) in columns.iter().enumerate().skip(a) {
-            let value = dot(&weighted, design.column(j));
-            gram[a * m + b] = value;
-            gram[b * m + a] = value;
-        }
-    }
-    gram
 }

@@ -1,0 +1,158 @@
+//! A CSV file with a header, read record by record; what is wrong in it is told by file and line.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// Names of columns that a message lists before it stops.
+const LISTED: usize = 12;
+
+/// A CSV file whose header has been read. Names and cells come without the white space around them.
+#[derive(Debug)]
+pub struct CsvFile<R = File> {
+    path: Arc<Path>,
+    columns: Vec<String>,
+    reader: csv::Reader<R>,
+}
+
+/// One record: the cells in the order of [`CsvFile::columns`].
+#[derive(Clone, Debug)]
+pub struct Record {
+    path: Arc<Path>,
+    line: u64,
+    cells: csv::StringRecord,
+}
+
+impl CsvFile {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be read; [`Error::BadData`] if its header is not UTF-8.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::of(path, File::open(path).map_err(|e| Error::io(path, e))?)
+    }
+}
+
+impl<R: Read> CsvFile<R> {
+    /// Reads the header of an open file; `path` is its name in messages.
+    ///
+    /// # Errors
+    /// As [`CsvFile::open`].
+    pub fn of(path: &Path, file: R) -> Result<Self> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
+        // Spreadsheets put a byte order mark before the first name.
+        let name = |name: &str| name.trim_start_matches('\u{feff}').trim().to_owned();
+        let header = reader.headers().map_err(|e| damaged(path, e))?;
+        let columns = header.iter().map(name).collect();
+        Ok(Self { path: path.into(), columns, reader })
+    }
+
+    /// The file's name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Names of the columns, in the file's order.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Place of a column; the first where the name is there twice.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c == name)
+    }
+
+    /// Place of a column that must be there.
+    ///
+    /// # Errors
+    /// It is not; the message lists what there is.
+    pub fn column(&self, name: &str) -> Result<usize> {
+        self.find(name).ok_or_else(|| {
+            let names = self.columns.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+            Error::bad_data(&self.path, format!("has no column {name}; it has {names}"))
+        })
+    }
+
+    /// The records after the header, in the file's order.
+    ///
+    /// # Errors
+    /// Each one that cannot be read, is not UTF-8, or has not as many cells as the header.
+    pub fn records(&mut self) -> impl Iterator<Item = Result<Record>> {
+        let path = &self.path;
+        self.reader.records().map(move |record| {
+            let cells = record.map_err(|e| damaged(path, e))?;
+            let line = cells.position().map_or(0, csv::Position::line);
+            Ok(Record { path: Arc::clone(path), line, cells })
+        })
+    }
+}
+
+impl Record {
+    /// The line that it begins on, from 1.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The cell at a place of [`CsvFile::columns`].
+    pub fn cell(&self, at: usize) -> &str {
+        self.cells.get(at).unwrap_or("")
+    }
+
+    /// All cells, in the order of the columns.
+    pub fn cells(&self) -> impl Iterator<Item = &str> {
+        self.cells.iter()
+    }
+
+    /// An error that names file and line.
+    pub fn problem(&self, problem: impl std::fmt::Display) -> Error {
+        Error::bad_data(&self.path, format!("line {}: {problem}", self.line))
+    }
+
+    /// An error that names file, line and column, as in `"x" is not a number`.
+    pub fn wrong_cell(&self, column: &str, cell: &str, what: impl std::fmt::Display) -> Error {
+        let line = self.line;
+        Error::bad_data(&self.path, format!("line {line}, column {column}: \"{cell}\" is {what}"))
+    }
+}
+
+fn damaged(path: &Path, error: csv::Error) -> Error {
+    match error.kind() {
+        csv::ErrorKind::Io(_) => Error::io(path, std::io::Error::from(error)),
+        _ => Error::bad_data(path, format!("is not a table of comma-separated values: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<CsvFile<&[u8]>> {
+        CsvFile::of(Path::new("table.csv"), text.as_bytes())
+    }
+
+    #[test]
+    fn cells_are_found_by_column_and_named_by_line() {
+        let mut file = of("\u{feff}patient, dose \nA, 1\n\n\"B\n2\",x\n").expect("a header");
+        assert_eq!(file.columns(), ["patient", "dose"]);
+        let dose = file.column("dose").expect("a column");
+        let records: Vec<_> = file.records().map(|r| r.expect("a record")).collect();
+        assert_eq!(records[0].cell(dose), "1");
+        assert_eq!((records[1].line(), records[1].cell(0)), (4, "B\n2"));
+        assert_eq!(
+            records[1].wrong_cell("dose", records[1].cell(dose), "not a number").to_string(),
+            "table.csv: line 4, column dose: \"x\" is not a number"
+        );
+        let missing = file.column("site").expect_err("no such column").to_string();
+        assert_eq!(missing, "table.csv: has no column site; it has patient, dose");
+    }
+
+    #[test]
+    fn ragged_records_are_refused_by_line() {
+        let mut file = of("a,b\n1,2\n3\n").expect("a header");
+        let problem = file.records().nth(1).expect("a record").expect_err("ragged").to_string();
+        assert!(problem.contains("table.csv") && problem.contains("line: 3"), "{problem}");
+    }
+}

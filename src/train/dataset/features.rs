@@ -1,0 +1,187 @@
+//! What training takes of a feature table: the candidate columns, and the lesions with an outcome.
+
+use std::path::Path;
+
+use ndarray::Array2;
+
+use super::Dataset;
+use super::outcomes::{Cell, OutcomeTable, response};
+use crate::error::{Error, Result};
+use crate::features::column::Column;
+use crate::ingest::feature_table::{FeatureTable, TableRow};
+use crate::train::config::Config;
+use crate::value::Missing;
+
+/// Columns that describe the run and not the lesion: PyRadiomics', MIRP's, LIFEx'.
+const ABOUT_THE_RUN: [&str; 6] =
+    ["diagnostics_*", "image_*", "id_*", "INFO_*", "PARAMS_*", "CHECK_*"];
+
+/// The feature table, read.
+pub(super) struct Features(FeatureTable);
+
+impl Features {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        FeatureTable::read(path).map(Self)
+    }
+
+    /// The hash of the one plan of all rows; `None` for another engine's table.
+    pub(super) fn plan_hash(&self) -> Result<Option<&str>> {
+        self.0.plan_hash()
+    }
+
+    /// Names of the columns that the configuration leaves as features; `own` says that abscope made
+    /// the table.
+    pub(super) fn candidates(
+        &self,
+        own: bool,
+        config: &Config,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<String>> {
+        let table = &self.0;
+        let features = &config.features;
+        let wanted = |name: &str| {
+            let included =
+                features.include.is_empty() || features.include.iter().any(|p| fits(name, p));
+            let about_the_run = || ABOUT_THE_RUN.iter().any(|pattern| fits(name, pattern));
+            let diagnostic = !own && features.include.is_empty() && about_the_run();
+            let batch = features.batch.as_deref() == Some(name);
+            included && !diagnostic && !batch && !features.exclude.iter().any(|p| fits(name, p))
+        };
+        // A column that is almost all numbers is a feature with a wrong cell, not a text.
+        for name in table.text_columns.iter().filter(|name| !own && wanted(name)) {
+            let cells =
+                table.rows.iter().filter_map(|row| Some((row.line, table.text(row, name)?)));
+            let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
+            let numbers = cells.clone().filter(|(_, cell)| is_number(cell)).count();
+            if let Some((line, cell)) = cells.clone().find(|(_, cell)| !is_number(cell))
+                && (numbers * 2 >= table.rows.len() || !features.include.is_empty())
+            {
+                return Err(Error::bad_data(
+                    &table.path,
+                    format!(
+                        "line {line}, column {name}: \"{cell}\" is not a number; mend it, or name \
+                         the column in features.exclude"
+                    ),
+                ));
+            }
+            notes.push(format!("column {name} holds text and is not used"));
+        }
+        let columns: Vec<String> = table
+            .columns
+            .iter()
+            .filter(|name| wanted(name) && (!own || Column::parse(name).is_some()))
+            .cloned()
+            .collect();
+        if columns.is_empty() {
+            return Err(Error::bad_data(
+                &table.path,
+                "has no column that features.include and features.exclude leave as a feature",
+            ));
+        }
+        for (row, name) in table.rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))) {
+            let at = table.columns.iter().position(|c| c == name);
+            if let Some(at) = at
+                && row.values[at] == Err(Missing::NotFinite)
+            {
+                return Err(Error::bad_data(
+                    &table.path,
+                    format!(
+                        "line {}, column {name}: the value is not finite; leave the cell empty \
+                         where there is none",
+                        row.line
+                    ),
+                ));
+            }
+        }
+        Ok(columns)
+    }
+
+    /// The lesions that have an outcome, with the candidate `columns`.
+    pub(super) fn join(
+        &self,
+        columns: &[String],
+        outcomes: (&Path, &OutcomeTable),
+        config: &Config,
+        notes: &mut Vec<String>,
+    ) -> Result<Dataset> {
+        let table = &self.0;
+        let (path, outcome) = outcomes;
+        let rows: Vec<_> = table
+            .rows
+            .iter()
+            .filter_map(|row| Some((row, outcome.of(&row.patient, &row.lesion)?)))
+            .collect();
+        if rows.is_empty() {
+            return Err(Error::bad_data(
+                path,
+                format!(
+                    "names no patient{} of {}; the ids must be written alike",
+                    if outcome.by_lesion { " and lesion" } else { "" },
+                    table.path.display()
+                ),
+            ));
+        }
+        if rows.len() < table.rows.len() {
+            let without = table.rows.len() - rows.len();
+            notes.push(format!("{without} lesions have no outcome and are not used"));
+        }
+        let at: Vec<usize> =
+            columns.iter().filter_map(|c| table.columns.iter().position(|t| t == c)).collect();
+        let values = Array2::from_shape_fn((rows.len(), at.len()), |(i, j)| {
+            rows[i].0.values[at[j]].unwrap_or(f64::NAN)
+        });
+        let batch = match &config.features.batch {
+            None => vec![String::new(); rows.len()],
+            Some(name) => {
+                rows.iter().map(|(row, _)| self.batch(row, name)).collect::<Result<_>>()?
+            }
+        };
+        let cells: Vec<Cell> = rows.iter().map(|(_, cell)| *cell).collect();
+        let names: Vec<String> = rows.iter().map(|(row, _)| row.patient.clone()).collect();
+        let mut data = Dataset::new(
+            names,
+            rows.iter().map(|(row, _)| row.lesion.clone()).collect(),
+            columns.to_vec(),
+            values,
+            response(&config.outcome, &cells),
+        );
+        data.site =
+            rows.iter().map(|(row, _)| row.site.as_ref().map(|s| s.to_lowercase())).collect();
+        data.kvp = rows.iter().map(|(row, _)| row.kvp).collect();
+        data.volume_ml = rows.iter().map(|(row, _)| row.volume_ml).collect();
+        data.by_patient = !outcome.by_lesion;
+        data.set_batch(batch);
+        Ok(data)
+    }
+
+    /// The batch of a row: the text, or the number as text, in the column `name`.
+    fn batch(&self, row: &TableRow, name: &str) -> Result<String> {
+        let table = &self.0;
+        let cell = table.text(row, name).map(str::to_owned).or_else(|| {
+            let at = table.columns.iter().position(|c| c == name)?;
+            row.values[at].ok().map(|v| v.to_string())
+        });
+        cell.filter(|c| !c.is_empty()).ok_or_else(|| {
+            Error::bad_data(
+                &table.path,
+                format!("line {}: has no value in the batch column {name}", row.line),
+            )
+        })
+    }
+}
+
+/// Whether `name` fits a pattern in which `*` stands for any text.
+fn fits(name: &str, pattern: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return name == pattern };
+    let Some(mut rest) = name.strip_prefix(head) else { return false };
+    loop {
+        if fits(rest, tail) {
+            return true;
+        }
+        let mut letters = rest.chars();
+        if letters.next().is_none() {
+            return false;
+        }
+        rest = letters.as_str();
+    }
+}
