@@ -2,6 +2,8 @@
 //!
 //! Oracle: an unbroken run over the same cohort by the same program. Every comparison is of bytes.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -17,6 +19,7 @@ use abscope::settings::Settings;
 use abscope::signature::Model;
 use abscope::signature::model::{Extraction, Term};
 use abscope::signature::score::{LesionValues, Origin};
+use common::abscope;
 use tempfile::TempDir;
 
 #[path = "../examples/cohort/mod.rs"]
@@ -78,10 +81,6 @@ impl Cohort {
             })
             .collect()
     }
-}
-
-fn abscope() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_abscope"))
 }
 
 fn succeed(output: &Output) {
@@ -349,18 +348,13 @@ fn a_lesion_is_never_counted_twice() {
 
 /// A signature of one feature whose score is plain arithmetic: 0.5 + 2 (mean - 40) / 10.
 fn one_feature_model() -> String {
-    const OF_ANOTHER_ENGINE: &str = r#"
-schema = "abscope.signature/1"
-id = "test"
-version = "1"
-title = "Test"
+    const HEAD: &str = r#"
 kind = "gaussian"
 link = "identity"
 intercept = 0.5
-higher_means = "more of it"
 units = "arbitrary"
-[extraction.foreign]
-engine = "none"
+"#;
+    const TERMS: &str = r#"
 [[term]]
 column = "a"
 coefficient = 2.0
@@ -373,18 +367,8 @@ scale = "linear_predictor"
 low = "low"
 high = "high"
 provenance = "made up for a test"
-[training]
-cohort = "none"
-outcome = "none"
-procedure = "none"
-software = "none"
-[card]
-authors = []
-licence = "MIT"
-intended_use = "tests"
-not_for = []
 "#;
-    let mut model = Model::parse(OF_ANOTHER_ENGINE).expect("a valid model");
+    let mut model = Model::parse(&common::signature(HEAD, TERMS)).expect("a valid model");
     let settings = Settings::parse(SETTINGS).expect("settings");
     model.extraction = Extraction::of(&Plan::resolve(&settings).expect("a plan"));
     let mean = Column::parse("tumour_original_stat_mean").expect("a column");

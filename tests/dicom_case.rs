@@ -3,7 +3,10 @@
 //! Oracle: the NIfTI image and mask of the IBSI CT phantom, made by the initiative from the same
 //! DICOM series and structure set.
 
+mod common;
+
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use abscope::batch::discover::discover;
 use abscope::export::csv;
@@ -11,7 +14,7 @@ use abscope::extract::extract;
 use abscope::ingest::{Case, LoadOptions, load};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
-use assert_cmd::Command;
+use assert_cmd::prelude::*;
 
 const PHANTOM: &str = "fixtures/ibsi/ct_radiomics_phantom";
 
@@ -94,8 +97,9 @@ fn lesions_are_chosen_by_name_number_or_pattern_and_sites_by_the_users_table() {
     assert_eq!(case.warnings, ["no row of the table of sites matches \"GTV-1\""]);
 }
 
+/// The program with a key of its own for pseudonyms.
 fn abscope(key: &Path) -> Command {
-    let mut command = Command::cargo_bin("abscope").expect("the binary");
+    let mut command = common::abscope();
     command.env("ABSCOPE_KEY_FILE", key);
     command
 }

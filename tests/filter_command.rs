@@ -1,11 +1,12 @@
 //! `abscope filter` writes response maps that equal the library's.
 
-use std::path::Path;
+mod common;
 
 use abscope::filters::{FilterSettings, respond};
 use abscope::geometry::IndexBox;
 use abscope::ingest::nifti::read_image;
-use assert_cmd::Command;
+use assert_cmd::prelude::*;
+use common::{abscope, fixture};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 
@@ -25,17 +26,12 @@ wavelet = 'haar'
 dimension = '2d'
 ";
 
-fn abscope() -> Command {
-    Command::cargo_bin("abscope").expect("the binary is built")
-}
-
 #[test]
 fn each_map_is_a_file_on_the_images_grid() {
     let folder = tempfile::tempdir().expect("folder");
     let settings = folder.path().join("settings.toml");
     std::fs::write(&settings, FILTERS).expect("writes");
-    let image = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures/ibsi/ibsi_2_digital_phantoms/orientation.nii.gz");
+    let image = fixture("ibsi/ibsi_2_digital_phantoms/orientation.nii.gz");
     let maps = folder.path().join("maps");
     let run = || {
         let mut command = abscope();

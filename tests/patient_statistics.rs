@@ -3,6 +3,8 @@
 //! Simulated rates are compared with their nominal value within four standard errors: a right
 //! program fails one such comparison in about 16,000.
 
+mod common;
+
 use abscope::patient::{Heterogeneity, MeasurementError, Ranking, ScoreDraws, ranking::Certainty};
 use abscope::signature::Model;
 use abscope::signature::model::{Bootstrap, QuantileTable, Reference, Reliability, VolumeBand};
@@ -14,18 +16,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal, StandardNormal};
 use statrs::distribution::ContinuousCDF;
 
-const MODEL: &str = r#"
-schema = "abscope.signature/1"
-id = "test"
-version = "1.0.0"
-title = "Test"
+const HEAD: &str = r#"
 kind = "gaussian"
 link = "identity"
 intercept = 0.0
-higher_means = "more of it"
 units = "arbitrary"
-[extraction.foreign]
-engine = "none"
+"#;
+const TERMS: &str = r#"
 [[term]]
 column = "a"
 coefficient = 1.0
@@ -43,20 +40,10 @@ scale = "linear_predictor"
 low = "low"
 high = "high"
 provenance = "made up for a test"
-[training]
-cohort = "none"
-outcome = "none"
-procedure = "none"
-software = "none"
-[card]
-authors = []
-licence = "MIT"
-intended_use = "tests"
-not_for = []
 "#;
 
 fn model() -> Model {
-    Model::parse(MODEL).expect("a valid model")
+    Model::parse(&common::signature(HEAD, TERMS)).expect("a valid model")
 }
 
 fn normal_reference(within: Option<f64>, share: Option<f64>) -> Reference {

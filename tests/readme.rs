@@ -6,8 +6,8 @@ use std::path::Path;
 
 use abscope::plan::Plan;
 use abscope::settings::Settings;
-use assert_cmd::Command;
-use common::fixture;
+use assert_cmd::prelude::*;
+use common::{abscope, fixture};
 
 const README: &str = include_str!("../README.md");
 
@@ -19,12 +19,6 @@ fn blocks(language: &str) -> Vec<&'static str> {
         .step_by(2)
         .filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'))
         .collect()
-}
-
-fn abscope() -> Command {
-    let mut command = Command::cargo_bin("abscope").expect("binary");
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `abscope report` from end to end: its folder, the JSON against its schema, the page, and the page
 //! in a browser.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -10,6 +12,7 @@ use abscope::geometry::Geometry;
 use abscope::patient::report::{CohortPatient, CohortSignature, cohort_page};
 use assert_cmd::prelude::*;
 use base64::Engine;
+use common::abscope;
 use ndarray::Array3;
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -40,7 +43,7 @@ impl Case {
 }
 
 fn command(case: &Path, output: &Path) -> Command {
-    let mut command = Command::cargo_bin("abscope").expect("built");
+    let mut command = abscope();
     command.arg("report").arg(case.join("ct.nii.gz")).arg(case.join("lesions.nii.gz"));
     command.args(["--model", MODEL, "--perturbations", "10", "--patient", "case-5"]);
     for lesion in 1..=LESIONS {
@@ -210,7 +213,7 @@ fn refusals_are_one_line_and_leave_nothing() {
     refuse(run.arg("--settings").arg(&settings), &output, "discretisation");
     let mut run = command(case.folder.path(), &output);
     refuse(run.args(["--labels", "9"]), &output, "has no label 9");
-    let mut run = Command::cargo_bin("abscope").expect("built");
+    let mut run = abscope();
     run.args(["report", "nothing.nii.gz", "nothing.nii.gz", "--model", MODEL, "-o"]).arg(&output);
     refuse(&mut run, &output, "nothing.nii.gz");
     let mut run = command(case.folder.path(), &case.path("no/such/place"));
@@ -226,8 +229,7 @@ fn refusals_are_one_line_and_leave_nothing() {
 fn scoring_the_reports_feature_table_gives_the_same_scores() {
     let case = case();
     let output = case.path("again.json");
-    Command::cargo_bin("abscope")
-        .expect("built")
+    abscope()
         .arg("score")
         .arg(case.report.join("features.csv"))
         .args(["--model", MODEL, "-o"])

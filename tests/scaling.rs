@@ -3,9 +3,13 @@
 //! Oracle: the tables of one undivided run.
 #![cfg(target_os = "linux")]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use common::abscope;
 
 #[path = "../examples/cohort/mod.rs"]
 mod cohort;
@@ -23,7 +27,7 @@ impl Ground {
         cohort::write(folder.path(), PATIENTS, 1, cohort::SMALL).expect("room on the disk");
         std::fs::write(folder.path().join("settings.toml"), SETTINGS).expect("room on the disk");
         let ground = Self { folder };
-        let status = Command::new(env!("CARGO_BIN_EXE_abscope"))
+        let status = abscope()
             .arg("batch")
             .arg(ground.path("manifest.csv"))
             .arg("--settings")

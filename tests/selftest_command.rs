@@ -2,14 +2,16 @@
 
 mod common;
 
-use assert_cmd::Command;
-use common::fixture;
+use std::process::Command;
+
+use assert_cmd::prelude::*;
+use common::{abscope, fixture};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 
 fn selftest() -> Command {
-    let mut command = Command::cargo_bin("abscope").expect("the binary is built");
+    let mut command = abscope();
     command.arg("selftest");
     command
 }

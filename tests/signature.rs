@@ -1,23 +1,20 @@
 //! Signatures: scores against hand computation and other programs, and what is refused.
 
+mod common;
+
 use abscope::error::Remedy;
 use abscope::signature::Model;
 use abscope::signature::score::{LesionScore, LesionValues, Origin, Refusal};
 use abscope::value::Missing;
 
-const HAND: &str = r#"
-schema = "abscope.signature/1"
-id = "hand"
-version = "1.0.0"
-title = "Hand-computed"
+const HEAD: &str = r#"
 kind = "binomial"
 link = "logit"
 intercept = -0.25
-higher_means = "more of it"
 units = "probability"
 positive_class = "inflamed"
-[extraction.foreign]
-engine = "none"
+"#;
+const TERMS: &str = r#"
 [[term]]
 column = "a"
 coefficient = 0.8
@@ -54,17 +51,12 @@ scale = "response"
 low = "cold"
 high = "hot"
 provenance = "made up for a test"
-[training]
-cohort = "none"
-outcome = "none"
-procedure = "none"
-software = "none"
-[card]
-authors = []
-licence = "MIT"
-intended_use = "tests"
-not_for = []
 "#;
+
+/// The signature whose scores are computed by hand.
+fn hand() -> String {
+    common::signature(HEAD, TERMS)
+}
 
 fn lesion(values: &[(&str, f64)]) -> LesionValues {
     LesionValues {
@@ -86,7 +78,7 @@ fn score(model: &Model, lesion: &LesionValues) -> Result<LesionScore, Refusal> {
 /// -0.1. Sum with -0.25: -1.008883083359672; probability 1 / (1 + exp(1.008883083359672)).
 #[test]
 fn a_score_equals_the_hand_computed_one() {
-    let model = Model::parse(HAND).expect("valid");
+    let model = Model::parse(&hand()).expect("valid");
     let found = score(&model, &lesion(&[("a", 16.0), ("b", 1.0)])).expect("a score");
     let ln2 = std::f64::consts::LN_2;
     let b = -1.5 * ((ln2 - 0.5) / 0.25);
@@ -117,7 +109,7 @@ fn binomial_and_cox_responses_are_those_of_scikit_learn_and_lifelines() {
             .iter()
             .map(|c| c.as_str().expect("text"))
             .collect();
-        let mut text = HAND.split("[[term]]").next().expect("the head").to_owned();
+        let mut text = hand().split("[[term]]").next().expect("the head").to_owned();
         text = text
             .replace("kind = \"binomial\"", &format!("kind = \"{kind}\""))
             .replace("link = \"logit\"", &format!("link = \"{link}\""))
@@ -133,7 +125,7 @@ fn binomial_and_cox_responses_are_those_of_scikit_learn_and_lifelines() {
                 number(&oracle["scale"][i]),
             ));
         }
-        text.push_str(&HAND[HAND.find("[training]").expect("there")..]);
+        text.push_str(&hand()[hand().find("[training]").expect("there")..]);
         let model = Model::parse(&text).expect("valid");
         let rows = oracle["rows"].as_array().expect("rows");
         assert_eq!(rows.len(), 40);
@@ -149,7 +141,7 @@ fn binomial_and_cox_responses_are_those_of_scikit_learn_and_lifelines() {
 
 #[test]
 fn a_missing_tube_voltage_and_an_unseen_site_are_refused_by_name() {
-    let model = Model::parse(HAND).expect("valid");
+    let model = Model::parse(&hand()).expect("valid");
     let mut other = lesion(&[("a", 16.0), ("b", 1.0)]);
     other.site = Some("brain".into());
     let message = score(&model, &other).expect_err("unseen").to_string();
@@ -167,7 +159,7 @@ fn a_missing_tube_voltage_and_an_unseen_site_are_refused_by_name() {
 
 #[test]
 fn with_the_policy_warn_the_reference_is_taken_and_said() {
-    let model = Model::parse(&HAND.replace("\"refuse\"", "\"warn\"")).expect("valid");
+    let model = Model::parse(&hand().replace("\"refuse\"", "\"warn\"")).expect("valid");
     let mut other = lesion(&[("a", 16.0), ("b", 1.0)]);
     (other.site, other.kvp) = (Some("brain".into()), None);
     let found = score(&model, &other).expect("a score");
@@ -179,7 +171,7 @@ fn with_the_policy_warn_the_reference_is_taken_and_said() {
 
 #[test]
 fn a_feature_without_a_number_gives_no_score() {
-    let model = Model::parse(HAND).expect("valid");
+    let model = Model::parse(&hand()).expect("valid");
     let mut other = lesion(&[("a", f64::NAN), ("b", 1.0)]);
     let message = score(&model, &other).expect_err("NaN").to_string();
     assert!(message.contains("lesion 7") && message.contains("a has no value"), "{message}");
@@ -195,10 +187,10 @@ fn a_feature_without_a_number_gives_no_score() {
 
 #[test]
 fn a_newer_schema_is_refused_by_its_number() {
-    let newer = HAND.replace("abscope.signature/1", "abscope.signature/2");
+    let newer = hand().replace("abscope.signature/1", "abscope.signature/2");
     let problem = Model::parse(&newer).expect_err("newer");
     assert!(problem.contains("signature/2") && problem.contains("newer"), "{problem}");
-    let problem = Model::parse(&HAND.replace("units =", "unit =")).expect_err("unknown key");
+    let problem = Model::parse(&hand().replace("units =", "unit =")).expect_err("unknown key");
     assert!(problem.contains("unit"), "{problem}");
 }
 
@@ -221,7 +213,7 @@ fn other_settings_are_refused_with_both_hashes() {
 }
 
 fn incomplete() -> Model {
-    Model::parse(&HAND.replacen("centre = 10.0\nscale = 4.0\n", "", 1)).expect("not wrong")
+    Model::parse(&hand().replacen("centre = 10.0\nscale = 4.0\n", "", 1)).expect("not wrong")
 }
 
 #[test]

@@ -3,9 +3,9 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use assert_cmd::Command;
-use common::{Kind, Nifti, fixture};
+use common::{Kind, Nifti, abscope, fixture};
 use tempfile::TempDir;
 
 struct Bench {
@@ -32,7 +32,7 @@ impl Bench {
 
     fn extract(&self, image: &Path, mask: &Path, more: &[&str]) -> String {
         let output = self.path("features.csv");
-        let mut command = Command::cargo_bin("abscope").expect("binary");
+        let mut command = abscope();
         command.arg("extract").args([image, mask]).arg("-o").arg(&output).args(more);
         let line = refusal(&mut command);
         let left: Vec<_> = std::fs::read_dir(self.folder.path())
@@ -157,7 +157,7 @@ fn an_aggregation_that_a_family_does_not_have() {
 #[test]
 fn an_output_that_cannot_be_written() {
     let bench = Bench::new();
-    let mut command = Command::cargo_bin("abscope").expect("binary");
+    let mut command = abscope();
     let nowhere = bench.path("no/such/folder/table.csv");
     command.arg("extract").args([&bench.image, &bench.mask]).arg("-o").arg(&nowhere);
     let line = refusal(&mut command);
@@ -173,7 +173,7 @@ fn a_model_with_other_settings_than_its_hash() {
     let changed = text.replacen("mask_threshold = 0.5", "mask_threshold = 0.6", 1);
     assert_ne!(text, changed);
     let model = bench.write("changed.toml", changed.as_bytes());
-    let mut command = Command::cargo_bin("abscope").expect("binary");
+    let mut command = abscope();
     command.arg("report").args([&bench.image, &bench.mask]);
     command.arg("--model").arg(model).arg("-o").arg(bench.path("report"));
     let line = refusal(&mut command);

@@ -127,3 +127,79 @@ pub fn list(items: &[String]) -> String {
         [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: Copy + std::fmt::Debug>(function: fn(T) -> String, table: &[(T, &str)]) {
+        for (given, expected) in table {
+            assert_eq!(function(*given), *expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_score_has_two_decimals_and_its_sign_stays_with_it() {
+        check(
+            score,
+            &[
+                (0.0, "0.00"),
+                (-0.0, "0.00"),
+                (-0.004, "0.00"),
+                (0.004, "0.00"),
+                (-0.006, "\u{2212}0.01"),
+                (1.25, "1.25"),
+                (-12.5, "\u{2212}12.50"),
+                (1234.567, "1234.57"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_probability_is_never_0_or_1() {
+        check(
+            probability,
+            &[
+                (0.0, "less than 0.01"),
+                (0.0049, "less than 0.01"),
+                (0.0051, "0.01"),
+                (0.5, "0.50"),
+                (0.9949, "0.99"),
+                (0.9951, "more than 0.99"),
+                (1.0, "more than 0.99"),
+            ],
+        );
+        for thousandths in 0..=1000 {
+            let text = probability(f64::from(thousandths) / 1000.0);
+            assert!(text != "0.00" && text != "1.00", "{thousandths}");
+        }
+    }
+
+    #[test]
+    fn a_p_value_has_three_decimals_or_a_bound() {
+        check(
+            p_value,
+            &[
+                (0.0, "p < 0.001"),
+                (0.000_99, "p < 0.001"),
+                (0.001, "p = 0.001"),
+                (0.05, "p = 0.050"),
+                (1.0, "p = 1.000"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_list_ends_with_and() {
+        for (items, expected) in [
+            (&[][..], ""),
+            (&["2"], "2"),
+            (&["2", "4"], "2 and 4"),
+            (&["2", "4", "5"], "2, 4 and 5"),
+            (&["a", "b", "c", "d"], "a, b, c and d"),
+        ] {
+            let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
+            assert_eq!(list(&items), expected);
+        }
+    }
+}

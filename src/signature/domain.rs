@@ -313,3 +313,190 @@ pub(super) fn unknown_batch(batch: &str, policy: Policy) -> Flag {
         format!("Batch {batch} is not in the model's harmonisation; values are as measured."),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The demonstration signature, which looks at the lesion only: bins of 25 HU from -150 HU.
+    fn demo() -> Model {
+        Model::parse(include_str!("../../models/demo-simulated-infiltration.toml"))
+            .expect("the signature of the repository is valid")
+    }
+
+    /// The same with a term of the ring.
+    fn model() -> Model {
+        let mut model = demo();
+        model.terms[0].feature.as_mut().expect("a feature of abscope's own").region = Region::Ring;
+        model
+    }
+
+    /// A region of which nothing is out of the ordinary.
+    fn ordinary(region: Region) -> RegionFacts {
+        RegionFacts {
+            region,
+            voxels: 1000,
+            voxels_kept: 1000,
+            levels: Some(12),
+            intensity_range: Some([-150.0, 150.0]),
+            air_fraction: 0.0,
+            bone_fraction: 0.0,
+            touches_border: false,
+        }
+    }
+
+    fn flags(model: &Model, volume_ml: Option<f64>, facts: Vec<RegionFacts>) -> Vec<Flag> {
+        of_facts(model, &LesionValues { volume_ml, facts, ..LesionValues::default() })
+    }
+
+    fn seen(flags: &[Flag]) -> Vec<(FlagCode, Severity)> {
+        flags.iter().map(|flag| (flag.code, flag.severity)).collect()
+    }
+
+    /// Oracle: the thresholds that the constants and the codes document, on both sides of each.
+    #[test]
+    fn facts_of_a_region_are_flagged_beyond_their_thresholds_only() {
+        use FlagCode::{
+            FewLevels, ManyVoxelsRemoved, Metal, RingMostlyAir, RingMostlyBone, Truncated,
+        };
+        use Region::{Ring, Tumour};
+        use Severity::{Caution, Warning};
+        type Change = fn(&mut RegionFacts);
+        let table: &[(Region, Change, Option<(FlagCode, Severity)>)] = &[
+            (Tumour, |_| {}, None),
+            (Ring, |_| {}, None),
+            (Ring, |f| f.air_fraction = 0.5, None),
+            (Ring, |f| f.air_fraction = 0.51, Some((RingMostlyAir, Warning))),
+            (Tumour, |f| f.air_fraction = 0.9, None),
+            (Ring, |f| f.bone_fraction = 0.5, None),
+            (Ring, |f| f.bone_fraction = 0.51, Some((RingMostlyBone, Warning))),
+            (Tumour, |f| f.bone_fraction = 0.9, None),
+            (Tumour, |f| f.intensity_range = Some([-150.0, 2500.0]), None),
+            (Tumour, |f| f.intensity_range = Some([-150.0, 2501.0]), Some((Metal, Warning))),
+            (Ring, |f| f.intensity_range = Some([-150.0, 3071.0]), Some((Metal, Warning))),
+            (Tumour, |f| f.intensity_range = None, None),
+            (Tumour, |f| f.touches_border = true, Some((Truncated, Warning))),
+            (Ring, |f| f.touches_border = true, Some((Truncated, Caution))),
+            (Tumour, |f| f.levels = Some(8), None),
+            (Tumour, |f| f.levels = Some(7), Some((FewLevels, Caution))),
+            (Ring, |f| f.levels = Some(1), Some((FewLevels, Caution))),
+            (Tumour, |f| f.levels = None, None),
+            // The lower of the 12 levels are empty: 175 HU reach over 8 bins of 25 HU, 174 over 7.
+            (Tumour, |f| f.intensity_range = Some([-25.0, 150.0]), None),
+            (Tumour, |f| f.intensity_range = Some([-24.0, 150.0]), Some((FewLevels, Caution))),
+            (Tumour, |f| f.voxels_kept = 900, None),
+            (Tumour, |f| f.voxels_kept = 899, Some((ManyVoxelsRemoved, Caution))),
+            (Ring, |f| f.voxels_kept = 0, Some((ManyVoxelsRemoved, Caution))),
+            (Tumour, |f| (f.voxels, f.voxels_kept) = (0, 0), None),
+        ];
+        for (row, (region, change, expected)) in table.iter().enumerate() {
+            let mut facts = ordinary(*region);
+            change(&mut facts);
+            let found = flags(&model(), None, vec![facts.clone()]);
+            assert_eq!(seen(&found), Vec::from_iter(*expected), "row {row}: {facts:?}");
+            assert!(found.iter().all(|flag| flag.message.contains(region.name())), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn grey_levels_count_as_they_are_where_bins_have_no_fixed_size() {
+        let mut model = model();
+        let settings = model.extraction.settings.as_mut().expect("the signature is abscope's own");
+        settings.discretisation = Some(Discretisation::FixedBinNumber { bins: 12 });
+        let facts = RegionFacts { intensity_range: Some([0.0, 30.0]), ..ordinary(Region::Tumour) };
+        assert_eq!(flags(&model, None, vec![facts.clone()]), []);
+        let few = RegionFacts { levels: Some(7), ..facts };
+        assert_eq!(
+            seen(&flags(&model, None, vec![few])),
+            [(FlagCode::FewLevels, Severity::Caution)]
+        );
+    }
+
+    #[test]
+    fn a_ring_that_no_term_looks_at_is_not_flagged() {
+        let air = RegionFacts { air_fraction: 0.9, ..ordinary(Region::Ring) };
+        assert_eq!(flags(&model(), None, vec![air.clone()]).len(), 1);
+        assert_eq!(flags(&demo(), None, vec![air]), []);
+    }
+
+    #[test]
+    fn a_volume_below_the_models_minimum_is_flagged() {
+        let mut model = model();
+        model.reliability.as_mut().expect("the signature has one").min_volume_ml = 0.5;
+        for (volume, expected) in [(None, 0), (Some(0.5), 0), (Some(0.499), 1), (Some(8.0), 0)] {
+            let found = flags(&model, volume, Vec::new());
+            assert_eq!(found.len(), expected, "{volume:?}");
+            let code = (FlagCode::VolumeBelowMinimum, Severity::Warning);
+            assert!(seen(&found).iter().all(|flag| *flag == code), "{found:?}");
+        }
+        model.reliability = None;
+        assert_eq!(flags(&model, Some(1e-3), Vec::new()), []);
+    }
+
+    /// Oracle: with two terms the 99 % quantile of the chi-squared distribution is -2 ln 0.01.
+    #[test]
+    fn a_combination_of_features_is_flagged_beyond_99_percent_of_the_reference() {
+        let mut model = model();
+        let reference = model.reference.as_mut().expect("the signature has one");
+        // Standard deviations 2 and 1, uncorrelated: distances add up as squares.
+        reference.covariance = Some(vec![vec![4.0, 0.0], vec![0.0, 1.0]]);
+        let limit = (-2.0 * 0.01f64.ln()).sqrt();
+        for (share, expected) in [(0.0, 0), (0.999_999, 0), (1.000_001, 1), (3.0, 1)] {
+            for direction in [[2.0, 0.0], [0.0, -1.0], [2.0 * 0.6, 0.8]] {
+                let mut found = Vec::new();
+                of_distance(&model, &direction.map(|d| share * limit * d), &mut found);
+                assert_eq!(found.len(), expected, "{share} {direction:?}");
+                let code = (FlagCode::FeaturesUnlikeReference, Severity::Caution);
+                assert!(seen(&found).iter().all(|flag| *flag == code), "{found:?}");
+            }
+        }
+        let mut found = Vec::new();
+        model.reference = None;
+        of_distance(&model, &[100.0, 100.0], &mut found);
+        assert_eq!(found, []);
+    }
+
+    /// Oracle: the training quantiles of the term, and four standard deviations within them.
+    #[test]
+    fn a_feature_is_flagged_by_how_far_it_leaves_the_training_data() {
+        let model = model();
+        let term = &model.terms[0];
+        let q = term.training_quantiles.expect("the signature has them");
+        let table = [
+            (q.q50, 0.0, None),
+            (q.q01, -1.0, None),
+            (q.q99, 1.0, None),
+            ((q.min + q.q01) / 2.0, -2.0, Some(Severity::Caution)),
+            ((q.max + q.q99) / 2.0, 2.0, Some(Severity::Caution)),
+            (q.min - 1e-9, -2.0, Some(Severity::Warning)),
+            (q.max + 1e-9, 2.0, Some(Severity::Warning)),
+            (q.q50, 4.0, None),
+            (q.q50, -4.01, Some(Severity::Warning)),
+            // Outside the quantiles that is said, once.
+            (q.max + 1.0, 9.0, Some(Severity::Warning)),
+        ];
+        for (value, standardised, expected) in table {
+            let mut found = Vec::new();
+            of_feature(term, value, standardised, &mut found);
+            let expected = expected.map(|severity| (FlagCode::FeatureOutsideTraining, severity));
+            assert_eq!(seen(&found), Vec::from_iter(expected), "{value} {standardised}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_four_significant_digits() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (-1.5, "-1.5"),
+            (0.123_456, "0.1235"),
+            (12.3456, "12.35"),
+            (123_456.0, "123456"),
+            (0.000_123_44, "0.0001234"),
+            (0.000_012_344, "1.234e-5"),
+            (12_345_678.0, "1.235e7"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
+    }
+}

@@ -1,11 +1,18 @@
-//! What several tests share: NIfTI files made to measure, and the fixtures' paths.
+//! What several tests share: the program, the fixtures' paths, signatures and NIfTI files made to
+//! measure.
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+/// The program, started in the repository's folder.
+pub fn abscope() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_abscope"))
+}
 
 /// A file of the fixtures.
 pub fn fixture(name: &str) -> PathBuf {
@@ -15,6 +22,34 @@ pub fn fixture(name: &str) -> PathBuf {
 /// The CT phantom and its tumour divided into four.
 pub fn ct_phantom() -> (PathBuf, PathBuf) {
     (fixture("ibsi/ct_radiomics_phantom/image.nii.gz"), fixture("ct_phantom_parts.nii.gz"))
+}
+
+/// A signature on the columns of another engine: `head` has its kind, link, intercept and units,
+/// `terms` all tables from the terms to the cut-offs.
+pub fn signature(head: &str, terms: &str) -> String {
+    format!(
+        r#"
+schema = "abscope.signature/1"
+id = "test"
+version = "1.0.0"
+title = "Test"
+higher_means = "more of it"
+{head}
+[extraction.foreign]
+engine = "none"
+{terms}
+[training]
+cohort = "none"
+outcome = "none"
+procedure = "none"
+software = "none"
+[card]
+authors = []
+licence = "MIT"
+intended_use = "tests"
+not_for = []
+"#
+    )
 }
 
 /// Voxel types by their code in the NIfTI-1 header.

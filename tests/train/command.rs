@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use abscope::ingest::feature_table::FeatureTable;
 use abscope::signature::Model;
 use abscope::signature::score::Origin;
-use assert_cmd::Command;
+use assert_cmd::prelude::*;
 use predicates::str::contains;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+
+use crate::common::abscope;
 
 /// A table of another engine with outcomes and a configuration in a folder of its own.
 struct Bench {
@@ -84,8 +86,7 @@ impl Bench {
 
     fn run_on(&self, features: &str, config: &str) -> assert_cmd::assert::Assert {
         self.write("train.toml", config);
-        Command::cargo_bin("abscope")
-            .expect("the program")
+        abscope()
             .arg("train")
             .args([self.path(features), self.path("outcomes.csv")])
             .arg("--config")
@@ -236,8 +237,7 @@ fn tables_of_other_engines_give_foreign_models() {
         assert!(!names.contains(&about_the_run.to_owned()), "{engine}: {names:?}");
 
         let score = |features: &str| {
-            Command::cargo_bin("abscope")
-                .expect("the program")
+            abscope()
                 .arg("score")
                 .arg(bench.path(features))
                 .arg("--model")
