@@ -61,6 +61,7 @@ pub mod geometry;
 pub mod ingest;
 pub mod mask;
 pub mod memory;
+mod paths;
 pub mod patient;
 pub mod plan;
 pub mod preprocess;

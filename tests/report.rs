@@ -160,9 +160,11 @@ fn the_page_needs_nothing_but_itself() {
     for picture in pictures {
         let text = &picture[..picture.find('"').expect("closed")];
         let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("base64");
-        let picture = image::load_from_memory(&bytes).expect("a picture").into_luma8();
-        let greys = || picture.pixels().map(|p| p.0[0]);
-        assert!(greys().min() < greys().max(), "a picture of one grey shows nothing");
+        let mut picture =
+            png::Decoder::new(std::io::Cursor::new(bytes)).read_info().expect("a picture");
+        let mut greys = vec![0; picture.output_buffer_size().expect("a small picture")];
+        picture.next_frame(&mut greys).expect("whole");
+        assert!(greys.iter().min() < greys.iter().max(), "a picture of one grey shows nothing");
     }
     assert_eq!(page.matches("class=\"tumour\" d=\"M").count(), 4 * LESIONS + 1);
     for svg in page.split("<svg ").skip(1) {

@@ -21,6 +21,7 @@ use crate::ingest::dicom::catalogue::{Catalogue, Series};
 use crate::ingest::dicom::identity::Pseudonyms;
 use crate::ingest::dicom::select::Selection;
 use crate::ingest::dicom::source::Source;
+use crate::paths::slashed;
 
 /// What was found in a folder.
 #[derive(Clone, Debug)]
@@ -59,10 +60,13 @@ const IMAGE_WORDS: [&str; 9] =
 /// The folder cannot be read, or the key of the pseudonyms.
 pub fn discover(folder: &Path, identify: bool) -> Result<Discovery> {
     let catalogue = Catalogue::scan(folder)?;
-    let mut discovery = nifti_pairs(folder, &catalogue.nifti)?;
+    let files: Vec<PathBuf> = catalogue.nifti.iter().map(|p| slashed(p).into_owned()).collect();
+    let mut discovery = nifti_pairs(folder, &files)?;
     dicom_pairs(&catalogue, identify, &mut discovery)?;
     let problems = catalogue.problems.iter().filter(|p| p.unreadable);
-    discovery.unmatched.extend(problems.map(|p| (p.file.clone(), p.problem.clone())));
+    discovery
+        .unmatched
+        .extend(problems.map(|p| (slashed(&p.file).into_owned(), p.problem.clone())));
     discovery.unmatched.sort();
     Ok(discovery)
 }
@@ -76,7 +80,7 @@ fn dicom_pairs(catalogue: &Catalogue, identify: bool, found: &mut Discovery) -> 
     let targets: Vec<_> =
         delineations.iter().map(|d| catalogue.target(&d.patient.key, d.references)).collect();
     for (delineation, target) in delineations.iter().zip(&targets) {
-        let mask = delineation.instance.source.display();
+        let mask = slashed(&delineation.instance.source.display()).into_owned();
         let series = match target {
             Ok(series) => *series,
             Err(problem) => {
@@ -117,10 +121,10 @@ fn dicom_pairs(catalogue: &Catalogue, identify: bool, found: &mut Discovery) -> 
     Ok(())
 }
 
-/// The deepest folder (or archive) that holds all files of a series.
+/// The deepest folder (or archive) that holds all files of a series, as it is shown.
 fn common_folder(sources: &[Source]) -> PathBuf {
     if let [only] = sources {
-        return only.file.clone();
+        return slashed(&only.file).into_owned();
     }
     let place = |s: &Source| match &s.member {
         Some(_) => s.file.clone(),
@@ -130,7 +134,7 @@ fn common_folder(sources: &[Source]) -> PathBuf {
     for source in sources {
         while !place(source).starts_with(&common) && common.pop() {}
     }
-    common
+    slashed(&common).into_owned()
 }
 
 fn nifti_pairs(folder: &Path, files: &[PathBuf]) -> Result<Discovery> {

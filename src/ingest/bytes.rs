@@ -8,7 +8,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use memmap2::{Advice, Mmap, MmapMut};
+#[cfg(unix)]
+use memmap2::Advice;
+use memmap2::{Mmap, MmapMut};
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;

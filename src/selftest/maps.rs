@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::filters::{self, FilterSettings};
 use crate::geometry::IndexBox;
 use crate::ingest::nifti;
+use crate::paths::slashed;
 use crate::volume::Volume;
 
 /// How far a voxel may lie from the reference map, as a fraction of the map's range.
@@ -73,8 +74,9 @@ impl ResponseMap {
     /// What the reader reports; a reference map of another size than the phantom.
     pub fn compare(&self, data: &Path) -> Result<MapComparison> {
         let phantom = format!("ibsi_2_digital_phantoms/{}.nii.gz", self.phantom);
-        let image = nifti::read_image(&data.join(phantom))?.volume;
+        let image = nifti::read_image(&slashed(&data.join(phantom)))?.volume;
         let file = data.join(self.file());
+        let file = slashed(&file);
         let reference = nifti::read_image(&file)?.volume;
         let whole = IndexBox::whole(image.geometry().size);
         if reference.geometry().size != image.geometry().size {

@@ -19,6 +19,7 @@ pub use reference::{
 use crate::error::{Error, Result};
 use crate::extract;
 use crate::ingest::{self, Case, LoadOptions};
+use crate::paths::slashed;
 use crate::preprocess::diagnostics;
 use crate::value::{Missing, Value};
 
@@ -149,7 +150,8 @@ pub fn run(dataset: Dataset, data: Option<&Path>) -> Result<DatasetReport> {
 fn load(dataset: Dataset, data: Option<&Path>) -> Result<Case> {
     let [image, mask] = dataset.files();
     let read = |folder: &Path| {
-        ingest::load(&folder.join(image), &folder.join(mask), &LoadOptions::default())
+        let [image, mask] = [image, mask].map(|name| folder.join(name));
+        ingest::load(&slashed(&image), &slashed(&mask), &LoadOptions::default())
     };
     match (dataset, data) {
         (Dataset::DigitalPhantom, _) => {

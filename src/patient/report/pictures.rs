@@ -5,7 +5,6 @@
 //! right is on the left.
 
 use base64::Engine;
-use image::ImageEncoder;
 use ndarray::{Array2, Array3, Axis};
 use serde::Serialize;
 
@@ -303,13 +302,15 @@ fn png(values: &Array2<f32>, [low, high]: [f32; 2]) -> String {
         .collect();
     let (height, width) = values.dim();
     let mut bytes = Vec::new();
-    image::codecs::png::PngEncoder::new_with_quality(
-        &mut bytes,
-        image::codecs::png::CompressionType::Best,
-        image::codecs::png::FilterType::Adaptive,
-    )
-    .write_image(&grey, width as u32, height as u32, image::ExtendedColorType::L8)
-    .expect("writing to memory does not fail");
+    let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
+    encoder.set_filter(png::Filter::Adaptive);
+    encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(&grey))
+        .expect("writing to memory does not fail");
     format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
