@@ -83,6 +83,16 @@ impl Row {
         named.filter_map(|(name, value)| Some((name.as_str(), value.err()?)))
     }
 
+    /// The same lesion with values of these columns.
+    ///
+    /// # Panics
+    /// If there are not as many values as columns.
+    #[must_use]
+    pub fn of_columns(self, columns: Arc<Columns>, values: Vec<Value>) -> Self {
+        assert_eq!(columns.len(), values.len(), "a value per column");
+        Self { columns, values, ..self }
+    }
+
     /// The same lesion with other values of the same columns and other facts.
     ///
     /// # Panics

@@ -33,6 +33,40 @@ pub enum Missing {
 }
 
 impl Missing {
+    const ALL: [Self; 10] = [
+        Self::EmptyRegion,
+        Self::FlatRegion,
+        Self::ZeroDenominator,
+        Self::TooFewVoxels,
+        Self::NoNeighbours,
+        Self::TooManyLevels,
+        Self::LevelsBelowOne,
+        Self::FilterTooWide,
+        Self::NotInTable,
+        Self::NotFinite,
+    ];
+
+    /// The word for it in tables.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::EmptyRegion => "empty_region",
+            Self::FlatRegion => "flat_region",
+            Self::ZeroDenominator => "zero_denominator",
+            Self::TooFewVoxels => "too_few_voxels",
+            Self::NoNeighbours => "no_neighbours",
+            Self::TooManyLevels => "too_many_levels",
+            Self::LevelsBelowOne => "levels_below_one",
+            Self::FilterTooWide => "filter_too_wide",
+            Self::NotInTable => "not_in_table",
+            Self::NotFinite => "not_finite",
+        }
+    }
+
+    /// The reason of such a word.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
     /// One sentence for tables, reports and messages.
     pub fn explanation(self) -> &'static str {
         match self {
@@ -66,4 +100,18 @@ pub fn ratio(numerator: f64, denominator: f64) -> Value {
 /// A value that is missing where it is not finite.
 pub fn finite(value: f64) -> Value {
     if value.is_finite() { Ok(value) } else { Err(Missing::NotFinite) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_word_everywhere() {
+        for reason in Missing::ALL {
+            assert_eq!(serde_json::json!(reason), reason.code());
+            assert_eq!(Missing::parse(reason.code()), Some(reason));
+        }
+        assert_eq!(Missing::parse("of_no_interest"), None);
+    }
 }

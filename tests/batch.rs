@@ -10,15 +10,15 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use abscope::export::scores;
 use abscope::features::column::Column;
-use abscope::ingest::feature_table::FeatureTable;
 use abscope::patient::{AssessOptions, MeasurementError, assess};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
 use abscope::signature::Model;
 use abscope::signature::model::{Extraction, Term};
 use abscope::signature::score::{LesionValues, Origin};
+use abscope::table::Table;
+use abscope::table::scores;
 use common::abscope;
 use tempfile::TempDir;
 
@@ -179,7 +179,7 @@ fn ten_corrupt_cases_among_fifty_leave_forty_and_are_named() {
 
     let output = cohort.run("out", &[]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let table = FeatureTable::read(&cohort.path("out/features.csv")).expect("a whole table");
+    let table = Table::read(&cohort.path("out/features.csv")).expect("a whole table");
     let patients: BTreeSet<String> = table.rows.iter().map(|row| row.patient.clone()).collect();
     assert_eq!(patients.len(), 40);
     assert!(patients.is_disjoint(&corrupt));
@@ -223,14 +223,14 @@ fn a_finished_run_does_nothing_again_and_a_changed_input_is_done_again() {
     succeed(&changed);
     assert_eq!(finished(&changed), 1, "{}", stderr(&changed));
     assert_ne!(cohort.tables("out"), first);
-    FeatureTable::read(&cohort.path("out/features.csv")).expect("no lesion twice");
+    Table::read(&cohort.path("out/features.csv")).expect("no lesion twice");
 
     // Another plan: everything again, under the new plan's hash alone.
     std::fs::write(cohort.path("settings.toml"), SETTINGS.replace("2.5, 2.5, 2.5", "3, 3, 3"))
         .expect("written");
     let other = cohort.run("out", &["--log-format", "json"]);
     assert_eq!(finished(&other), 4, "{}", stderr(&other));
-    let table = FeatureTable::read(&cohort.path("out/features.csv")).expect("whole");
+    let table = Table::read(&cohort.path("out/features.csv")).expect("whole");
     table.plan_hash().expect("one plan");
 }
 
@@ -342,7 +342,7 @@ fn a_lesion_is_never_counted_twice() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let failures = cohort.read("out/failures.csv");
     assert!(failures.contains("is in the table already"), "{failures}");
-    let table = FeatureTable::read(&cohort.path("out/features.csv")).expect("no lesion twice");
+    let table = Table::read(&cohort.path("out/features.csv")).expect("no lesion twice");
     assert!(table.rows.iter().any(|row| row.lesion == "second.1"));
 }
 
@@ -384,7 +384,7 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
     let model = cohort.path("model.toml").display().to_string();
     succeed(&cohort.run("whole", &["--model", &model]));
 
-    let table = FeatureTable::read(&cohort.path("whole/features.csv")).expect("whole");
+    let table = Table::read(&cohort.path("whole/features.csv")).expect("whole");
     let mut expected: Vec<(String, String, f64)> = table
         .rows
         .iter()
@@ -396,7 +396,7 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
         .collect();
     expected.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
     let mut scores = csv::Reader::from_path(cohort.path("whole/scores.csv")).expect("there");
-    let at = |name: &str| abscope::export::scores::HEADER.iter().position(|h| *h == name);
+    let at = |name: &str| abscope::table::scores::HEADER.iter().position(|h| *h == name);
     let at = at("score").expect("a column");
     let mut found: Vec<(String, String, f64)> = scores
         .records()
@@ -490,7 +490,7 @@ fn a_lesion_without_a_score_keeps_its_site() {
 #[test]
 fn covariates_are_carried_through() {
     let cohort = shared();
-    let table = FeatureTable::read(&cohort.path("unbroken/features.csv")).expect("whole");
+    let table = Table::read(&cohort.path("unbroken/features.csv")).expect("whole");
     assert!(table.column("age").expect("numbers").iter().all(|age| age.is_ok()));
     assert!(["A", "B"].contains(&table.text(&table.rows[0], "centre").expect("kept")));
     assert!(table.rows.iter().all(|row| row.kvp.is_some() && row.site.is_some()));
@@ -658,7 +658,7 @@ fn pandas_polars_and_duckdb_read_the_parquet_table() {
     succeed(&output);
     let read: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
 
-    let table = FeatureTable::read(&cohort.path("unbroken/features.csv")).expect("whole");
+    let table = Table::read(&cohort.path("unbroken/features.csv")).expect("whole");
     let means = table.column("tumour_original_stat_mean").expect("numbers");
     let ages = table.column("age").expect("numbers");
     let expected: Vec<serde_json::Value> = table

@@ -5,14 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
-use abscope::export::table::{self, Carried, Format};
 use abscope::features::FEATURES;
 use abscope::features::column::Column;
-use abscope::ingest::feature_table::FeatureTable;
 use abscope::plan::Plan;
 use abscope::region::{Region, RegionFacts};
 use abscope::row::FeatureRow;
 use abscope::signature::score::LesionValues;
+use abscope::table::Table;
+use abscope::table::{self, Carried, Format};
 use abscope::value::Missing;
 use proptest::prelude::*;
 
@@ -88,7 +88,7 @@ fn folder() -> tempfile::TempDir {
 fn every_format_reads_back_what_was_written() {
     for &format in FORMATS {
         let folder = folder();
-        let table = FeatureTable::read(&write(folder.path(), format, &rows())).expect("reads");
+        let table = Table::read(&write(folder.path(), format, &rows())).expect("reads");
         assert_eq!(table.rows.len(), 3, "{format:?}");
         for (read, written) in table.rows.iter().zip(rows()) {
             let mut expected = LesionValues::from(&written);
@@ -118,7 +118,7 @@ fn a_table_without_rows_is_refused_and_can_be_written() {
     for &format in FORMATS {
         let folder = folder();
         let path = write(folder.path(), format, &[]);
-        let problem = FeatureTable::read(&path).expect_err("no rows").to_string();
+        let problem = Table::read(&path).expect_err("no rows").to_string();
         assert!(problem.contains("no rows") || problem.contains("is empty"), "{problem}");
     }
 }
@@ -140,7 +140,7 @@ fn read_text(text: &str) -> Result<FeatureTable, String> {
     let folder = folder();
     let path = folder.path().join("table");
     std::fs::write(&path, text).expect("written");
-    FeatureTable::read(&path).map_err(|e| e.to_string())
+    Table::read(&path).map_err(|e| e.to_string())
 }
 
 fn refused(text: &str, parts: &[&str]) {
@@ -215,13 +215,13 @@ fn a_spoilt_parquet_file_is_an_error_and_never_a_panic() {
     let spoilt = folder.path().join("spoilt");
     for length in (4..whole.len()).step_by(97) {
         std::fs::write(&spoilt, &whole[..length]).expect("written");
-        FeatureTable::read(&spoilt).expect_err("truncated");
+        Table::read(&spoilt).expect_err("truncated");
     }
     for at in (4..whole.len()).step_by(31) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
         std::fs::write(&spoilt, &bytes).expect("written");
-        let _ = FeatureTable::read(&spoilt);
+        let _ = Table::read(&spoilt);
     }
 }
 
@@ -231,7 +231,7 @@ proptest! {
         for &format in FORMATS {
             let folder = folder();
             let rows = [row("p", "1", &[("tumour_original_stat_mean", Ok(value))])];
-            let table = FeatureTable::read(&write(folder.path(), format, &rows)).expect("reads");
+            let table = Table::read(&write(folder.path(), format, &rows)).expect("reads");
             let read = table.column("tumour_original_stat_mean").expect("numbers")[0].expect("value");
             prop_assert_eq!(read.to_bits(), value.to_bits());
         }

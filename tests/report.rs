@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use abscope::export::nifti;
 use abscope::geometry::Geometry;
+use abscope::output::nifti;
 use abscope::patient::report::{CohortPatient, CohortSignature, cohort_page};
 use assert_cmd::prelude::*;
 use base64::Engine;

@@ -239,7 +239,7 @@ fn an_incomplete_model_is_listed_cannot_score_and_is_completed_by_a_named_cohort
     // The statement stays through writing and reading, and reaches results.
     let again = Model::parse(&completed.to_toml()).expect("a valid file");
     assert_eq!(again, completed);
-    assert!(abscope::export::scores::note(&again).contains("Clinic A 2025"));
+    assert!(abscope::table::scores::note(&again).contains("Clinic A 2025"));
     assert_ne!(again.hash(), model.hash());
 
     let few = model.calibrated("A", &cohort[..5], &hash).expect_err("few").to_string();

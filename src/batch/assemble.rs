@@ -11,11 +11,11 @@ use super::progress::Event;
 use super::reports::{COHORT, CohortFile, Reports};
 use super::{Listener, Options, Summary, features_path, journal};
 use crate::error::{Error, Result};
-use crate::export;
-use crate::export::table::{self, Carried, Format, TableWriter};
 use crate::patient::report::{CohortPatient, CohortSignature};
 use crate::plan::Plan;
 use crate::row::Row;
+use crate::table::scores::ScoreRow;
+use crate::table::{Carried, FeatureWriter, Format};
 
 /// The score table.
 const SCORES: &str = "scores.csv";
@@ -40,7 +40,7 @@ pub(super) fn tables<'a>(
 
 /// The tables of a folder under construction.
 pub(super) struct Tables {
-    features: Box<dyn TableWriter>,
+    features: FeatureWriter,
     scores: Option<CsvFile>,
     reports: Reports,
     cohort: Option<CohortFile>,
@@ -70,7 +70,7 @@ impl Tables {
             outdated.extend([SCORES, COHORT].map(|name| folder.join(name)));
         }
         let scores = match &model {
-            Some(_) => Some(CsvFile::create(&folder.join(SCORES), &export::scores::HEADER)?),
+            Some(_) => Some(CsvFile::create(&folder.join(SCORES), &ScoreRow::header())?),
             None => None,
         };
         let cohort = match model {
@@ -78,7 +78,7 @@ impl Tables {
             None => None,
         };
         Ok(Self {
-            features: table::create(&features, format, plan, carried)?,
+            features: FeatureWriter::create(&features, format, plan, carried)?,
             scores,
             reports: Reports::create(folder, cohort.is_some())?,
             cohort,

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::failures::Failure;
 use super::manifest::CaseRequest;
 use crate::error::{Error, Result};
-use crate::export;
-use crate::export::output::OutputFile;
+use crate::output::OutputFile;
 
 /// What became of each case.
 pub(super) const CASES: &str = "cases.csv";
@@ -101,7 +100,7 @@ impl CsvFile {
     }
 
     pub(super) fn finish(self) -> Result<()> {
-        export::csv::finish(self.csv, &self.path)
+        crate::table::finish_csv(self.csv, &self.path)
     }
 }
 

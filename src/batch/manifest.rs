@@ -15,11 +15,9 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::export::csv::IDENTITY;
-use crate::export::table::Carried;
-use crate::features::column::Column;
 use crate::ingest::LoadOptions;
 use crate::ingest::dicom::select::Selection;
+use crate::table::{Carried, is_own_name};
 
 /// Columns with a meaning.
 const KNOWN: [&str; 8] = ["patient", "image", "mask", "labels", "roi", "site", "kvp", "lesion"];
@@ -221,7 +219,7 @@ fn check_header(path: &Path, header: &[String]) -> Result<()> {
         if header[..at].contains(name) {
             return Err(Error::bad_data(path, format!("has column \"{name}\" twice")));
         }
-        let own = IDENTITY.contains(&name.as_str()) || Column::parse(name).is_some();
+        let own = is_own_name(name);
         let fact = name.contains("_fact_");
         if name.is_empty() || ((own || fact) && !KNOWN.contains(&name.as_str())) {
             return Err(Error::bad_data(

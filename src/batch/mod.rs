@@ -10,12 +10,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::export::table::Format;
 use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::sites::SiteTable;
 use crate::plan::Plan;
 use crate::signature::Model;
 use crate::signature::score::Origin;
+use crate::table::Format;
 
 pub mod assemble;
 pub mod discover;

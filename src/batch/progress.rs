@@ -94,8 +94,8 @@ mod tests {
     use super::*;
     use crate::batch::manifest::{CaseRequest, Manifest};
     use crate::batch::{Options, run, testing};
-    use crate::export::table::Format;
     use crate::ingest::dicom::series::SlicePolicy;
+    use crate::table::Format;
 
     #[test]
     fn cases_that_fail_by_their_row_count_and_at_the_end_all_are_through() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::journal;
 use super::manifest::CaseRequest;
 use crate::error::{Error, Result};
-use crate::export::output::OutputFile;
+use crate::output::OutputFile;
 use crate::patient::report::{CohortPatient, CohortSignature, cohort_page};
 
 /// The page over all patients.

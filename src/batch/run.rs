@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::Options;
 use super::manifest::{Manifest, shown};
 use crate::error::{Error, Result};
-use crate::export::output::OutputFile;
-use crate::export::table::{Carried, Format};
+use crate::output::OutputFile;
 use crate::patient::report::CohortSignature;
 use crate::plan::Plan;
+use crate::table::{Carried, Format};
 
 /// The schema of `run.json`.
 const SCHEMA: &str = "abscope.run/1";

@@ -6,14 +6,14 @@ use super::journal::{Record, ReportFiles};
 use super::load::guarded;
 use super::manifest::CaseRequest;
 use crate::error::{Error, Result};
-use crate::export::scores::Provenance;
 use crate::ingest::Case;
 use crate::patient::assess::Unscored;
 use crate::patient::perturbations::measurement_errors;
 use crate::patient::report::{self, CohortPatient, Report};
+use crate::patient::scores::Provenance;
 use crate::patient::{AssessOptions, Assessment, MeasurementError, assess};
 use crate::row::Row;
-use crate::signature::score::{LesionValues, Scorer};
+use crate::signature::score::Scorer;
 
 /// Seed of the random numbers behind intervals and probabilities; that of `abscope report`.
 const SEED: u64 = 1;
@@ -31,7 +31,7 @@ pub(super) fn add(
     let made = guarded(request, Stage::Report, || {
         let assessment = assessment(case, rows, scorer, options)?;
         let model = scorer.model();
-        let scores = Provenance::of(model).rows(&assessment);
+        let scores = Provenance::of(model).rows(&assessment).map(|row| row.texts()).collect();
         let report = Report { case, model, plan: &options.plan, assessment: &assessment };
         let html = report::page(&report)?.into_bytes();
         let json = serde_json::to_vec_pretty(&report.json())
@@ -47,7 +47,8 @@ pub(super) fn add(
         }
         Err(failure) => {
             let provenance = Provenance::of(scorer.model());
-            let unscored = |row| provenance.unscored(&case.patient, &unscored(row, &failure));
+            let unscored =
+                |row| provenance.unscored(&case.patient, &unscored(row, &failure)).texts();
             record.scores = rows.iter().map(unscored).collect();
             record.no_report = Some(failure.problem);
             None
@@ -61,15 +62,14 @@ fn assessment(
     scorer: &Scorer<'_>,
     options: &Options,
 ) -> Result<Assessment> {
-    let lesions: Vec<LesionValues> = rows.iter().map(LesionValues::from).collect();
     let n = options.perturbations;
     let errors: Vec<MeasurementError> = if n > 0 {
         measurement_errors(case, rows, scorer, &scorer.model().plan()?, n, SEED)?
     } else {
-        let of = |l: &LesionValues| MeasurementError::from_model(scorer.model(), l.volume_ml);
-        lesions.iter().map(of).collect()
+        let of = |l: &Row| MeasurementError::from_model(scorer.model(), l.volume_ml);
+        rows.iter().map(of).collect()
     };
-    assess(scorer, &lesions, &errors, AssessOptions { perturbations: n, seed: SEED })
+    assess(scorer, rows, &errors, AssessOptions { perturbations: n, seed: SEED })
 }
 
 /// A lesion that could not be scored because its case could not.

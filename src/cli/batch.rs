@@ -12,11 +12,11 @@ use abscope::batch::progress::{Event, Progress};
 use abscope::batch::schedule::{default_bytes, parse_bytes};
 use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options, Summary, dry_run};
-use abscope::export::table::Format;
 use abscope::ingest::sites::SiteTable;
 use abscope::plan::Plan;
 use abscope::signature::Model;
 use abscope::signature::score::Origin;
+use abscope::table::Format;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use abscope::export::nifti;
-use abscope::export::output::OutputFolder;
 use abscope::filters;
 use abscope::geometry::IndexBox;
 use abscope::ingest::nifti::read_image;
+use abscope::output::OutputFolder;
+use abscope::output::nifti;
 use abscope::preprocess::intensities;
 use abscope::preprocess::resample::WorkingGrid;
 use anyhow::{Context, ensure};

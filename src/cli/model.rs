@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use abscope::export::output::OutputFile;
-use abscope::ingest::feature_table::FeatureTable;
 use abscope::ingest::sha256;
+use abscope::output::OutputFile;
 use abscope::plan::Plan;
 use abscope::signature::model::{Covariate, Model};
 use abscope::signature::score::LesionValues;
+use abscope::table::Table;
 
 /// Show, check or complete a signature file.
 #[derive(clap::Args)]
@@ -101,7 +101,7 @@ fn check(file: &Path) -> anyhow::Result<ExitCode> {
 fn calibrate(file: &Path, features: &Path, cohort: &str, output: &Path) -> anyhow::Result<()> {
     let model = Model::read(file)?;
     let mut out = OutputFile::create(output)?;
-    let table = FeatureTable::read(features)?;
+    let table = Table::read(features)?;
     super::score::same_settings(&model, &table)?;
     let lesions: Vec<LesionValues> = table.lesions().collect();
     let completed = model.calibrated(cohort, &lesions, &sha256(features)?)?;

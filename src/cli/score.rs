@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use abscope::export::{output::OutputFile, scores};
-use abscope::ingest::feature_table::FeatureTable;
 use abscope::patient::{AssessOptions, Assessment, MeasurementError, assess};
 use abscope::signature::Model;
 use abscope::signature::score::{LesionValues, Origin};
+use abscope::table::Table;
 use anyhow::{Context, bail};
 
 /// Score the lesions of a feature table.
@@ -39,7 +39,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let model = Model::read(&args.model)?;
     let mut output = OutputFile::create(&args.output)?;
-    let table = FeatureTable::read(&args.features)?;
+    let table = Table::read(&args.features)?;
     let patients = assess_table(&model, &table, args.seed)?;
     if json {
         let document = serde_json::json!({
@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Scores every patient of a table, patients in the table's order.
-fn assess_table(model: &Model, table: &FeatureTable, seed: u64) -> anyhow::Result<Vec<Assessment>> {
+fn assess_table(model: &Model, table: &Table, seed: u64) -> anyhow::Result<Vec<Assessment>> {
     let scorer = model.scorer(origin(table)?)?;
     by_patient(table)
         .into_iter()
@@ -83,13 +83,13 @@ fn assess_table(model: &Model, table: &FeatureTable, seed: u64) -> anyhow::Resul
         .collect()
 }
 
-fn origin(table: &FeatureTable) -> anyhow::Result<Origin<'_>> {
+fn origin(table: &Table) -> anyhow::Result<Origin<'_>> {
     Ok(table.plan_hash()?.map_or(Origin::Foreign, Origin::Hash))
 }
 
 /// Refuses a table that was made with other settings than the model's; the model need not be
 /// complete.
-pub(crate) fn same_settings(model: &Model, table: &FeatureTable) -> anyhow::Result<()> {
+pub(crate) fn same_settings(model: &Model, table: &Table) -> anyhow::Result<()> {
     let hash = table.plan_hash()?;
     match (&model.extraction.hash, hash) {
         (Some(wanted), Some(found)) if wanted == found => Ok(()),
@@ -107,7 +107,7 @@ pub(crate) fn same_settings(model: &Model, table: &FeatureTable) -> anyhow::Resu
     }
 }
 
-fn by_patient(table: &FeatureTable) -> Vec<Vec<LesionValues>> {
+fn by_patient(table: &Table) -> Vec<Vec<LesionValues>> {
     let mut groups: Vec<Vec<LesionValues>> = Vec::new();
     let mut at = std::collections::BTreeMap::new();
     for lesion in table.lesions() {

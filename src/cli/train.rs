@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use abscope::export::output::{OutputFile, OutputFolder};
+use abscope::output::{OutputFile, OutputFolder};
 use abscope::train::report::{self, checklist};
 use abscope::train::{Config, Prepared};
 

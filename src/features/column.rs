@@ -31,11 +31,21 @@ impl Column {
         format!("{}_{filter}_{}", region.name(), feature.tag(*aggregation))
     }
 
+    /// The unit of its values in UCUM; `1` for numbers without dimension.
+    ///
+    /// Intensities of filter responses are on the filter's own scale, for which UCUM has no unit:
+    /// they are `None`, as is anything else that follows from them.
+    pub fn unit(&self) -> Option<&'static str> {
+        let unit = self.feature.unit;
+        let known = self.filter == ORIGINAL || !unit.is_of_intensity();
+        known.then(|| unit.ucum())
+    }
+
     /// The column of this name, where its region, feature and aggregation are abscope's.
     pub fn parse(name: &str) -> Option<Self> {
         static TAGS: LazyLock<BTreeMap<String, (&'static Feature, Aggregation)>> =
             LazyLock::new(tags);
-        let (region, rest) = [Region::Tumour, Region::Ring].into_iter().find_map(|region| {
+        let (region, rest) = Region::ALL.into_iter().find_map(|region| {
             let rest = name.strip_prefix(region.name())?.strip_prefix('_')?;
             Some((region, rest))
         })?;

@@ -3,7 +3,6 @@
 pub mod bytes;
 pub mod case;
 pub mod dicom;
-pub mod feature_table;
 mod load;
 pub mod nifti;
 pub mod pair;

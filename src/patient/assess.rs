@@ -6,9 +6,10 @@ use super::heterogeneity::Heterogeneity;
 use super::ranking::{Certainty, Ranking};
 use super::uncertainty::{DRAWS, ErrorSource, LEVEL, MeasurementError, ScoreDraws, ScoreInterval};
 use crate::error::Result;
+use crate::row::Row;
 use crate::signature::domain::{Flag, FlagCode, Severity};
 use crate::signature::model::Model;
-use crate::signature::score::{LesionScore, LesionValues, Scorer};
+use crate::signature::score::{LesionScore, Scorer};
 
 /// A mean shift of the perturbed scores beyond this many of their SDs is said.
 const SHIFT: f64 = 1.0;
@@ -126,7 +127,7 @@ pub struct AssessOptions {
 /// If `errors` is not as long as `lesions`.
 pub fn assess(
     scorer: &Scorer<'_>,
-    lesions: &[LesionValues],
+    lesions: &[Row],
     errors: &[MeasurementError],
     options: AssessOptions,
 ) -> Result<Assessment> {

@@ -5,6 +5,7 @@ pub mod heterogeneity;
 pub mod perturbations;
 pub mod ranking;
 pub mod report;
+pub mod scores;
 pub mod uncertainty;
 pub mod words;
 

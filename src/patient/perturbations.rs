@@ -9,7 +9,7 @@ use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::preprocess::perturb::{Perturber, Ranges, Subject};
 use crate::row::Row;
-use crate::signature::score::{LesionValues, Scorer};
+use crate::signature::score::Scorer;
 
 /// Standardised terms of `count` perturbed copies of every lesion of a case, in its order. Copies
 /// without a value for a term are left out. Lesions whose own row cannot be scored get none.
@@ -32,7 +32,7 @@ pub fn measurement_errors(
         .par_iter()
         .zip(rows)
         .map(|(lesion, row)| {
-            if scorer.standardised_terms(&LesionValues::from(row)).is_err() {
+            if scorer.standardised_terms(row).is_err() {
                 return Ok(None);
             }
             let subject = Subject {
@@ -52,8 +52,7 @@ pub fn measurement_errors(
         .map(|(lesion, index)| {
             let copy = perturbers[lesion].as_ref()?.copy(index)?;
             let (facts, values) = describe_all(&copy, plan);
-            let values = LesionValues::from(&rows[lesion].with(facts, values));
-            scorer.standardised_terms(&values).ok()
+            scorer.standardised_terms(&rows[lesion].with(facts, values)).ok()
         })
         .collect();
     Ok(done

@@ -21,6 +21,9 @@ pub enum Region {
 }
 
 impl Region {
+    /// Both, in the order of columns.
+    pub const ALL: [Self; 2] = [Self::Tumour, Self::Ring];
+
     /// The name in columns.
     pub fn name(self) -> &'static str {
         match self {

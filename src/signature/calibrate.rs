@@ -5,8 +5,8 @@
 //! cohort and not those of the publication, and the file and every result say so from then on.
 
 use super::model::{Calibration, Model};
-use super::score::LesionValues;
 use crate::error::{Error, Remedy, Result};
+use crate::row::Row;
 use crate::stats::moments::{mean, sd};
 
 /// Fewer lesions do not give a standard deviation worth having (its own SE is then above 20 %).
@@ -21,12 +21,7 @@ impl Model {
     /// # Errors
     /// The model is complete already; the cohort has no name or fewer than [`MIN_LESIONS`] lesions;
     /// a column is missing, has no value for a lesion, or is the same for all.
-    pub fn calibrated(
-        &self,
-        cohort: &str,
-        lesions: &[LesionValues],
-        table_sha256: &str,
-    ) -> Result<Self> {
+    pub fn calibrated(&self, cohort: &str, lesions: &[Row], table_sha256: &str) -> Result<Self> {
         let columns = self.without_scaling();
         if columns.is_empty() {
             return Err(Error::bad_request(format!(
@@ -51,8 +46,8 @@ impl Model {
             let values = lesions
                 .iter()
                 .map(|lesion| {
-                    let value = lesion.values.get(&column).and_then(|v| v.as_ref().ok());
-                    value.map(|v| term.transform.apply(*v)).filter(|v| v.is_finite()).ok_or_else(
+                    let value = lesion.value(&column).and_then(Result::ok);
+                    value.map(|v| term.transform.apply(v)).filter(|v| v.is_finite()).ok_or_else(
                         || {
                             Error::bad_request(format!(
                                 "patient {} lesion {} has no value for {column}; leave it out of \

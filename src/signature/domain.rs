@@ -5,9 +5,9 @@ use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 use super::model::{Model, Policy, Term};
-use super::score::LesionValues;
 use crate::preprocess::parameters::Discretisation;
 use crate::region::{Region, RegionFacts};
+use crate::row::Row;
 use crate::stats::Mahalanobis;
 
 /// A ring with more air or bone than this describes something else than tissue around a tumour.
@@ -33,6 +33,17 @@ pub enum Severity {
     Caution,
     /// The score should not be relied on.
     Warning,
+}
+
+impl Severity {
+    /// The word for it in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Caution => "caution",
+            Self::Warning => "warning",
+        }
+    }
 }
 
 /// What is out of the ordinary.
@@ -71,6 +82,26 @@ pub enum FlagCode {
 }
 
 impl FlagCode {
+    /// The word for it in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FeatureOutsideTraining => "feature_outside_training",
+            Self::FeaturesUnlikeReference => "features_unlike_reference",
+            Self::VolumeBelowMinimum => "volume_below_minimum",
+            Self::RingMostlyAir => "ring_mostly_air",
+            Self::RingMostlyBone => "ring_mostly_bone",
+            Self::Metal => "metal",
+            Self::Truncated => "truncated",
+            Self::FewLevels => "few_levels",
+            Self::ManyVoxelsRemoved => "many_voxels_removed",
+            Self::CovariateMissing => "covariate_missing",
+            Self::SiteUnseen => "site_unseen",
+            Self::KvpOutsideTraining => "kvp_outside_training",
+            Self::BatchUnknown => "batch_unknown",
+            Self::PerturbationShift => "perturbation_shift",
+        }
+    }
+
     /// What it means of any lesion, in one sentence.
     pub fn in_general(self) -> &'static str {
         match self {
@@ -117,7 +148,7 @@ impl Flag {
 }
 
 /// Flags from what is known of the regions besides their features.
-pub(super) fn of_facts(model: &Model, lesion: &LesionValues) -> Vec<Flag> {
+pub(super) fn of_facts(model: &Model, lesion: &Row) -> Vec<Flag> {
     let mut flags = Vec::new();
     if let (Some(reliability), Some(volume)) = (&model.reliability, lesion.volume_ml)
         && volume < reliability.min_volume_ml
@@ -346,7 +377,7 @@ mod tests {
     }
 
     fn flags(model: &Model, volume_ml: Option<f64>, facts: Vec<RegionFacts>) -> Vec<Flag> {
-        of_facts(model, &LesionValues { volume_ml, facts, ..LesionValues::default() })
+        of_facts(model, &Row { volume_ml, facts, ..LesionValues::default() })
     }
 
     fn seen(flags: &[Flag]) -> Vec<(FlagCode, Severity)> {

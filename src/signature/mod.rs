@@ -11,4 +11,4 @@ pub mod score;
 
 pub use domain::{Flag, FlagCode, Severity};
 pub use model::Model;
-pub use score::{LesionScore, LesionValues, Refusal, Scorer};
+pub use score::{LesionScore, Refusal, Scorer};

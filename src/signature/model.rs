@@ -632,6 +632,18 @@ impl Model {
         Ok(Plan::recorded(settings)?.narrowed(&columns))
     }
 
+    /// What every result of the model must carry: that it is simulated, or completed from another
+    /// cohort; empty for any other.
+    pub fn note(&self) -> String {
+        let simulated = self.card.simulated.then_some(
+            "Demonstration signature trained on simulated data; its scores mean nothing for a \
+             patient.",
+        );
+        let calibrated = self.calibration.as_ref().map(|c| c.statement.as_str());
+        let parts: Vec<&str> = simulated.into_iter().chain(calibrated).collect();
+        parts.join(" ")
+    }
+
     /// Columns of the terms that lack centre or scale; a model with any cannot score.
     pub fn without_scaling(&self) -> Vec<String> {
         self.terms

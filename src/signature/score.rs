@@ -1,57 +1,13 @@
 //! The score of one lesion, and what each term contributed.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::domain::{self, Flag};
 use super::model::{Combat, Covariate, Cutoff, Model, Policy, Term};
 use crate::error::{Error, Remedy, Result};
 use crate::plan::Plan;
-use crate::region::RegionFacts;
 use crate::row::Row;
-use crate::value::{Missing, Value};
-
-/// What is known of a lesion: from an extraction or from a feature table.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LesionValues {
-    /// The patient's pseudonymous id.
-    pub patient: String,
-    /// The lesion's id within the patient.
-    pub lesion: String,
-    /// The lesion's name, where it has one.
-    pub name: Option<String>,
-    /// Its site, where known.
-    pub site: Option<String>,
-    /// Tube voltage, kV, where known.
-    pub kvp: Option<f64>,
-    /// The batch (scanner, centre, protocol) for harmonisation, where known.
-    pub batch: Option<String>,
-    /// Volume as delineated, mL, where known.
-    pub volume_ml: Option<f64>,
-    /// Facts of the regions, where known.
-    pub facts: Vec<RegionFacts>,
-    /// Values by column name.
-    pub values: BTreeMap<String, Value>,
-}
-
-impl From<&Row> for LesionValues {
-    fn from(row: &Row) -> Self {
-        Self {
-            patient: row.patient.clone(),
-            lesion: row.lesion.clone(),
-            name: row.name.clone(),
-            site: row.site.clone(),
-            kvp: row.kvp,
-            batch: None,
-            volume_ml: row.volume_ml,
-            facts: row.facts.clone(),
-            values: {
-                row.columns().names().iter().cloned().zip(row.values().iter().copied()).collect()
-            },
-        }
-    }
-}
+use crate::value::Missing;
 
 /// How the feature values at hand were made.
 #[derive(Clone, Copy, Debug)]
@@ -313,7 +269,7 @@ impl Scorer<'_> {
     ///
     /// # Errors
     /// A feature without value, or a covariate that the model's policy refuses.
-    pub fn score(&self, lesion: &LesionValues) -> Result<LesionScore, Refusal> {
+    pub fn score(&self, lesion: &Row) -> Result<LesionScore, Refusal> {
         let mut flags = domain::of_facts(self.model, lesion);
         let mut contributions = Vec::new();
         let mut design = vec![1.0];
@@ -351,7 +307,7 @@ impl Scorer<'_> {
     ///
     /// # Errors
     /// As [`Scorer::score`].
-    pub fn standardised_terms(&self, lesion: &LesionValues) -> Result<Vec<f64>, Refusal> {
+    pub fn standardised_terms(&self, lesion: &Row) -> Result<Vec<f64>, Refusal> {
         let mut ignored = Vec::new();
         self.model
             .terms
@@ -372,11 +328,11 @@ impl Scorer<'_> {
         &self,
         index: usize,
         term: &Term,
-        lesion: &LesionValues,
+        lesion: &Row,
         flags: &mut Vec<Flag>,
     ) -> Result<f64, Refusal> {
         let column = term.column_name();
-        let value = lesion.values.get(&column).copied().unwrap_or(Err(Missing::NotInTable));
+        let value = lesion.value(&column).unwrap_or(Err(Missing::NotInTable));
         let value = match value {
             Ok(value) if value.is_finite() => value,
             Ok(_) => return Err(missing(lesion, column, Missing::NotFinite)),
@@ -390,7 +346,7 @@ impl Scorer<'_> {
 
     fn finish(
         &self,
-        lesion: &LesionValues,
+        lesion: &Row,
         design: Vec<f64>,
         contributions: Vec<Contribution>,
         flags: Vec<Flag>,
@@ -452,11 +408,11 @@ fn class(model: &Model, cutoff: &Cutoff, eta: f64) -> Option<ClassCall> {
     })
 }
 
-fn missing(lesion: &LesionValues, column: String, reason: Missing) -> Refusal {
+fn missing(lesion: &Row, column: String, reason: Missing) -> Refusal {
     Refusal::MissingFeature { lesion: lesion.lesion.clone(), column, reason }
 }
 
-fn standardise(term: &Term, value: f64, lesion: &LesionValues) -> Result<f64, Refusal> {
+fn standardise(term: &Term, value: f64, lesion: &Row) -> Result<f64, Refusal> {
     let transformed = term.transform.apply(value);
     if !transformed.is_finite() {
         return Err(Refusal::OutsideTransform {
@@ -473,7 +429,7 @@ fn harmonise(
     combat: &Combat,
     index: usize,
     value: f64,
-    lesion: &LesionValues,
+    lesion: &Row,
     flags: &mut Vec<Flag>,
 ) -> Result<f64, Refusal> {
     let named = lesion.batch.as_deref().unwrap_or("not given");
@@ -496,7 +452,7 @@ fn harmonise(
 
 fn site(
     covariate: &Covariate,
-    lesion: &LesionValues,
+    lesion: &Row,
     design: &mut Vec<f64>,
     contributions: &mut Vec<Contribution>,
     flags: &mut Vec<Flag>,
@@ -566,7 +522,7 @@ fn site(
 
 fn kvp(
     covariate: &Covariate,
-    lesion: &LesionValues,
+    lesion: &Row,
     design: &mut Vec<f64>,
     contributions: &mut Vec<Contribution>,
     flags: &mut Vec<Flag>,

@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use abscope::ingest::feature_table::FeatureTable;
 use abscope::signature::Model;
 use abscope::signature::score::Origin;
+use abscope::table::Table;
 use assert_cmd::prelude::*;
 use predicates::str::contains;
 use rand::{Rng, SeedableRng};
@@ -117,7 +117,7 @@ fn outcome(kind: &str) -> String {
 
 fn score_spread(model: &Path, features: &Path) -> (Model, Vec<f64>) {
     let model = Model::read(model).expect("a model that passes its check");
-    let table = FeatureTable::read(features).expect("a table");
+    let table = Table::read(features).expect("a table");
     let scorer = model.scorer(Origin::Foreign).expect("a complete model");
     let scores = table
         .lesions()
@@ -340,7 +340,7 @@ fn transformations_harmonisation_and_patients_as_units() {
 #[test]
 fn features_that_do_not_repeat_are_left_out() {
     let bench = Bench::new();
-    let table = FeatureTable::read(&bench.path("features.csv")).expect("a table");
+    let table = Table::read(&bench.path("features.csv")).expect("a table");
     let mut repeats = "patient,lesion,volume_ml,repeat".to_owned();
     let names: Vec<&String> = table.columns.iter().filter(|c| c.starts_with("original")).collect();
     names.iter().for_each(|n| write!(repeats, ",{n}").expect("text"));

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::html::render;
 use crate::error::Result;
-use crate::export::scores;
 use crate::patient::Assessment;
 use crate::signature::{Model, Severity};
 
@@ -38,7 +37,7 @@ impl From<&Model> for CohortSignature {
             version: model.version.clone(),
             hash: model.hash(),
             higher_means: model.higher_means.clone(),
-            note: scores::note(model),
+            note: model.note(),
             cutoff: model.cutoffs.first().and_then(|c| c.linear_predictor(model.link)),
         }
     }

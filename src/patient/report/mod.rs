@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::assess::Assessment;
 use super::words;
-use crate::export::scores;
 use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::signature::domain::{Flag, FlagCode, Severity};
@@ -61,7 +60,7 @@ impl Report<'_> {
                 message,
             });
         };
-        let note = scores::note(model);
+        let note = model.note();
         if !note.is_empty() {
             of(Severity::Warning, None, note);
         }

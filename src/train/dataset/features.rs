@@ -7,8 +7,7 @@ use ndarray::Array2;
 use super::Dataset;
 use super::outcomes::{Cell, OutcomeTable, response};
 use crate::error::{Error, Result};
-use crate::features::column::Column;
-use crate::ingest::feature_table::{FeatureTable, TableRow};
+use crate::table::{Entry, Table};
 use crate::train::config::Config;
 use crate::value::Missing;
 
@@ -17,11 +16,11 @@ const ABOUT_THE_RUN: [&str; 6] =
     ["diagnostics_*", "image_*", "id_*", "INFO_*", "PARAMS_*", "CHECK_*"];
 
 /// The feature table, read.
-pub(super) struct Features(FeatureTable);
+pub(super) struct Features(Table);
 
 impl Features {
     pub(super) fn read(path: &Path) -> Result<Self> {
-        FeatureTable::read(path).map(Self)
+        Table::read(path).map(Self)
     }
 
     /// The hash of the one plan of all rows; `None` for another engine's table.
@@ -49,12 +48,11 @@ impl Features {
         };
         // A column that is almost all numbers is a feature with a wrong cell, not a text.
         for name in table.text_columns.iter().filter(|name| !own && wanted(name)) {
-            let cells =
-                table.rows.iter().filter_map(|row| Some((row.line, table.text(row, name)?)));
+            let cells = table.entries.iter().filter_map(|e| Some((e.line, table.text(e, name)?)));
             let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
             let numbers = cells.clone().filter(|(_, cell)| is_number(cell)).count();
             if let Some((line, cell)) = cells.clone().find(|(_, cell)| !is_number(cell))
-                && (numbers * 2 >= table.rows.len() || !features.include.is_empty())
+                && (numbers * 2 >= table.entries.len() || !features.include.is_empty())
             {
                 return Err(Error::bad_data(
                     &table.path,
@@ -66,11 +64,10 @@ impl Features {
             }
             notes.push(format!("column {name} holds text and is not used"));
         }
-        let columns: Vec<String> = table
-            .columns
-            .iter()
-            .filter(|name| wanted(name) && (!own || Column::parse(name).is_some()))
-            .cloned()
+        let named = table.columns.keys().iter().zip(table.columns.names());
+        let columns: Vec<String> = named
+            .filter(|(key, name)| wanted(name) && (!own || key.own().is_some()))
+            .map(|(_, name)| name.clone())
             .collect();
         if columns.is_empty() {
             return Err(Error::bad_data(
@@ -78,17 +75,15 @@ impl Features {
                 "has no column that features.include and features.exclude leave as a feature",
             ));
         }
-        for (row, name) in table.rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))) {
-            let at = table.columns.iter().position(|c| c == name);
-            if let Some(at) = at
-                && row.values[at] == Err(Missing::NotFinite)
-            {
+        for (entry, name) in table.entries.iter().flat_map(|e| columns.iter().map(move |c| (e, c)))
+        {
+            if entry.row.value(name) == Some(Err(Missing::NotFinite)) {
                 return Err(Error::bad_data(
                     &table.path,
                     format!(
                         "line {}, column {name}: the value is not finite; leave the cell empty \
                          where there is none",
-                        row.line
+                        entry.line
                     ),
                 ));
             }
@@ -107,9 +102,9 @@ impl Features {
         let table = &self.0;
         let (path, outcome) = outcomes;
         let rows: Vec<_> = table
-            .rows
+            .entries
             .iter()
-            .filter_map(|row| Some((row, outcome.of(&row.patient, &row.lesion)?)))
+            .filter_map(|e| Some((e, outcome.of(&e.row.patient, &e.row.lesion)?)))
             .collect();
         if rows.is_empty() {
             return Err(Error::bad_data(
@@ -121,50 +116,47 @@ impl Features {
                 ),
             ));
         }
-        if rows.len() < table.rows.len() {
-            let without = table.rows.len() - rows.len();
+        if rows.len() < table.entries.len() {
+            let without = table.entries.len() - rows.len();
             notes.push(format!("{without} lesions have no outcome and are not used"));
         }
-        let at: Vec<usize> =
-            columns.iter().filter_map(|c| table.columns.iter().position(|t| t == c)).collect();
+        let at: Vec<usize> = columns.iter().filter_map(|c| table.columns.place(c)).collect();
         let values = Array2::from_shape_fn((rows.len(), at.len()), |(i, j)| {
-            rows[i].0.values[at[j]].unwrap_or(f64::NAN)
+            rows[i].0.row.values()[at[j]].unwrap_or(f64::NAN)
         });
         let batch = match &config.features.batch {
             None => vec![String::new(); rows.len()],
             Some(name) => {
-                rows.iter().map(|(row, _)| self.batch(row, name)).collect::<Result<_>>()?
+                rows.iter().map(|(entry, _)| self.batch(entry, name)).collect::<Result<_>>()?
             }
         };
         let cells: Vec<Cell> = rows.iter().map(|(_, cell)| *cell).collect();
-        let names: Vec<String> = rows.iter().map(|(row, _)| row.patient.clone()).collect();
+        let names: Vec<String> = rows.iter().map(|(e, _)| e.row.patient.clone()).collect();
         let mut data = Dataset::new(
             names,
-            rows.iter().map(|(row, _)| row.lesion.clone()).collect(),
+            rows.iter().map(|(e, _)| e.row.lesion.clone()).collect(),
             columns.to_vec(),
             values,
             response(&config.outcome, &cells),
         );
         data.site =
-            rows.iter().map(|(row, _)| row.site.as_ref().map(|s| s.to_lowercase())).collect();
-        data.kvp = rows.iter().map(|(row, _)| row.kvp).collect();
-        data.volume_ml = rows.iter().map(|(row, _)| row.volume_ml).collect();
+            rows.iter().map(|(e, _)| e.row.site.as_ref().map(|s| s.to_lowercase())).collect();
+        data.kvp = rows.iter().map(|(e, _)| e.row.kvp).collect();
+        data.volume_ml = rows.iter().map(|(e, _)| e.row.volume_ml).collect();
         data.by_patient = !outcome.by_lesion;
         data.set_batch(batch);
         Ok(data)
     }
 
     /// The batch of a row: the text, or the number as text, in the column `name`.
-    fn batch(&self, row: &TableRow, name: &str) -> Result<String> {
+    fn batch(&self, entry: &Entry, name: &str) -> Result<String> {
         let table = &self.0;
-        let cell = table.text(row, name).map(str::to_owned).or_else(|| {
-            let at = table.columns.iter().position(|c| c == name)?;
-            row.values[at].ok().map(|v| v.to_string())
-        });
+        let number = || Some(entry.row.value(name)?.ok()?.to_string());
+        let cell = table.text(entry, name).map(str::to_owned).or_else(number);
         cell.filter(|c| !c.is_empty()).ok_or_else(|| {
             Error::bad_data(
                 &table.path,
-                format!("line {}: has no value in the batch column {name}", row.line),
+                format!("line {}: has no value in the batch column {name}", entry.line),
             )
         })
     }

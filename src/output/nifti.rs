@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ndarray::ArrayView3;
 
-use super::output::OutputFile;
+use super::OutputFile;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 

@@ -1,11 +1,14 @@
 //! Output that is there whole or not at all.
 
+pub mod nifti;
+mod replacement;
+
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir};
 
-use super::replacement::{self, Rename};
+use self::replacement::Rename;
 use crate::error::{Error, Remedy, Result};
 
 /// A file under a temporary name next to its own, renamed when it is complete.
