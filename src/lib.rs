@@ -10,10 +10,17 @@
 //! training:  feature table + outcomes ──train──▶ Model
 //! ```
 //!
-//! Each arrow is one public type. Layers point one way: [`geometry`], [`volume`] and [`mask`]; then
-//! [`ingest`], [`preprocess`] and [`filters`]; then [`features`]; then [`extract`](mod@extract); then
-//! [`signature`], [`patient`], [`train`], [`batch`] and [`export`]; the command line last. Features
-//! never read files, readers never compute a feature, and the library neither prints nor exits.
+//! Each arrow is one public type. Layers point one way: each module knows only those on its left
+//! (`tests/layers.rs` sees to it).
+//!
+//! ```text
+//! Layers: error < value < digest < stats < geometry < volume < mask < region < fft
+//!     < ingest, filters < preprocess < features < settings < plan < extract < table < signature
+//!     < patient < report < train < selftest < batch < cli
+//! ```
+//!
+//! Features never read files, readers never compute a feature, and the library neither prints nor
+//! exits.
 //!
 //! World coordinates are DICOM patient coordinates (LPS) in mm, intensities of CT are in HU, arrays
 //! have the shape (z, y, x).
