@@ -22,6 +22,5 @@ mod tests {
     #[test]
     fn the_quantile_is_that_of_the_law() {
         assert!((Normal::standard().inverse_cdf(0.975) - Z_975).abs() < 1e-14);
-        assert_eq!(Normal::standard().inverse_cdf(0.975).to_bits(), Z_975.to_bits());
     }
 }
