@@ -107,7 +107,7 @@ pub struct Perturber<'a> {
 }
 
 impl<'a> Perturber<'a> {
-    /// Prepares a lesion. Nothing of it but its id is kept beyond what copies need.
+    /// Prepares a lesion.
     ///
     /// # Errors
     /// There is a filter that sees the whole image, which is not perturbed as a whole.
