@@ -62,9 +62,8 @@ fn preview_case(request: &CaseRequest, options: &Options) -> CasePreview {
 fn lesions(case: &Case, plan: &Plan) -> Vec<LesionPreview> {
     let mut previews = Vec::new();
     for lesion in &case.lesions {
-        let others: Vec<_> =
-            case.lesions.iter().filter(|o| o.id != lesion.id).map(|o| &o.mask).collect();
-        for prepared in preprocess::prepare(&case.volume, &lesion.mask, &others, plan) {
+        for prepared in preprocess::prepare(&case.volume, &lesion.mask, &case.others(lesion), plan)
+        {
             let levels = match &prepared.roi {
                 Some(roi) => discretise::levels(roi, &plan.discretisation, 0)
                     .map(|levels| levels.n_levels)

@@ -22,6 +22,15 @@ pub struct Case {
     pub warnings: Vec<String>,
 }
 
+impl Case {
+    /// The masks of the patient's lesions but for this one, in order: what must not count as a
+    /// lesion's surroundings.
+    pub fn others(&self, lesion: &Lesion) -> Vec<&Mask> {
+        let others = self.lesions.iter().filter(|other| other.id != lesion.id);
+        others.map(|other| &other.mask).collect()
+    }
+}
+
 /// A delineated lesion.
 #[derive(Clone, Debug)]
 pub struct Lesion {
