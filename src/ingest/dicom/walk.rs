@@ -343,10 +343,13 @@ mod tests {
             0xE0, 0xFF, 0xFF, 0xFF, 0xFF,
         ];
         let problem = walk(&level.repeat(100_000), Encoding::EXPLICIT, true).err();
-        assert!(problem.is_some_and(|p| p.contains("deep")));
+        assert!(problem.is_some_and(|p| p.to_string().contains("deep")));
         let long = [0x40, 0x00, 0x30, 0xA7, b'O', b'B', 0, 0, 0xF0, 0xFF, 0xFF, 0xFF, 1, 2];
         let problem = walk(&long, Encoding::EXPLICIT, true).err();
-        assert!(problem.is_some_and(|p| p.contains("claims 4294967280 bytes and 2 are left")));
+        assert!(
+            problem
+                .is_some_and(|p| p.to_string().contains("claims 4294967280 bytes and 2 are left"))
+        );
     }
 
     #[test]
@@ -354,7 +357,9 @@ mod tests {
         // (3006,0024) of FD, 30 bytes: three numbers, and a fourth cut off.
         let element = [&[0x06, 0x30, 0x24, 0x00, b'F', b'D', 30, 0][..], &[0; 30]].concat();
         let problem = walk(&element, Encoding::EXPLICIT, true).err();
-        assert!(problem.is_some_and(|p| p.contains("30 bytes") && p.contains("of 8 bytes")));
+        assert!(problem.is_some_and(
+            |p| p.to_string().contains("30 bytes") && p.to_string().contains("of 8 bytes")
+        ));
         // (0028,0010) Rows, US by the dictionary.
         let rows = [0x28, 0x00, 0x10, 0x00, 3, 0, 0, 0, 1, 2, 3];
         assert!(walk(&rows, Encoding::IMPLICIT, true).is_err());
