@@ -497,6 +497,40 @@ fn covariates_are_carried_through() {
 }
 
 #[test]
+fn a_manifests_roi_is_a_name_a_number_or_a_pattern_for_the_whole_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifest = folder.path().join("manifest.csv");
+    let phantom = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ibsi/ct_radiomics_phantom");
+    let row = |(at, roi): (usize, &&str)| {
+        let image = phantom.join("dicom");
+        format!("P{at},{0},{0},{roi}\n", image.display())
+    };
+    let rows: String =
+        ["GTV", "gtv-1", "1", "GTV.*", "GTV(1"].iter().enumerate().map(row).collect();
+    std::fs::write(&manifest, format!("patient,image,mask,roi\n{rows}")).expect("written");
+    let output =
+        abscope().args(["batch", "--dry-run"]).arg(&manifest).output().expect("abscope starts");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let mut table = csv::Reader::from_reader(&output.stdout[..]);
+    let header = table.headers().expect("a header").clone();
+    let column = |name: &str| header.iter().position(|h| h == name).expect("a column");
+    let (lesion, problem) = (column("lesion"), column("problem"));
+    let mut found: Vec<(String, String)> = Vec::new();
+    for record in table.records() {
+        let record = record.expect("a row");
+        found.push((record[lesion].to_owned(), record[problem].to_owned()));
+    }
+    found.dedup();
+    let lesions: Vec<&str> = found.iter().map(|(lesion, _)| lesion.as_str()).collect();
+    // Rows two to four are the same lesion, in as many regions as there are.
+    assert_eq!(lesions, ["", "1", ""], "{found:?}");
+    for ((_, problem), roi) in [(&found[0], "GTV"), (&found[2], "GTV(1")] {
+        let words = format!("no lesion named or matching \"{roi}\"; it has 1 (GTV-1)");
+        assert!(problem.contains(&words), "{problem}");
+    }
+}
+
+#[test]
 fn a_dry_run_shows_levels_and_what_is_left_over_and_writes_nothing() {
     let cohort = Cohort::new(3);
     std::fs::remove_file(cohort.path("P0003_mask.nii.gz")).expect("there");

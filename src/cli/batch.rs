@@ -32,7 +32,8 @@ const SOME_FAILED: u8 = 1;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A manifest (CSV with the columns patient, image, mask and, where wanted, labels, roi, site,
-    /// kvp, lesion and any others, which are carried through), or a folder to search.
+    /// kvp, lesion and any others, which are carried through), or a folder to search. The column roi
+    /// is a lesion's name or number, or a regular expression for the whole name; case does not matter.
     cases: PathBuf,
 
     /// The output folder: features, failures.csv, warnings.csv and, with a model, scores.csv,

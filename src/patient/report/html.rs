@@ -26,22 +26,15 @@ const MOST_FLAGS: usize = 2;
 /// The template fails, which a test would show.
 pub fn page(report: &Report<'_>) -> Result<String> {
     let Report { case, model, plan, assessment } = *report;
-    let others = |id: &str| {
-        let other = case.lesions.iter().filter(|l| l.id != id);
-        other.map(|l| &l.mask).collect::<Vec<_>>()
-    };
     let lesions: Vec<LesionCard> = assessment
         .lesions
         .iter()
         .map(|assessed| {
             let lesion = case.lesions.iter().find(|l| l.id == assessed.score.lesion);
             let views = lesion.map(|lesion| {
-                let prepared = preprocess::prepare(
-                    &case.volume,
-                    &lesion.mask,
-                    &others(&lesion.id),
-                    &plan.preparation(),
-                );
+                let others = case.others(lesion);
+                let prepared =
+                    preprocess::prepare(&case.volume, &lesion.mask, &others, &plan.preparation());
                 pictures::views(&case.volume, lesion, &prepared)
             });
             LesionCard::new(assessed, views.unwrap_or_default())
