@@ -73,6 +73,7 @@ pub mod patient;
 pub mod plan;
 pub mod preprocess;
 pub mod region;
+pub mod report;
 pub mod row;
 pub mod selftest;
 pub mod settings;

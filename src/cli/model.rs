@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use abscope::ingest::sha256;
 use abscope::output::OutputFile;
 use abscope::plan::Plan;
+use abscope::row::Row;
 use abscope::signature::model::{Covariate, Model};
-use abscope::signature::score::LesionValues;
+
 use abscope::table::Table;
 
 /// Show, check or complete a signature file.
@@ -103,8 +104,8 @@ fn calibrate(file: &Path, features: &Path, cohort: &str, output: &Path) -> anyho
     let mut out = OutputFile::create(output)?;
     let table = Table::read(features)?;
     super::score::same_settings(&model, &table)?;
-    let lesions: Vec<LesionValues> = table.lesions().collect();
-    let completed = model.calibrated(cohort, &lesions, &sha256(features)?)?;
+    let rows: Vec<Row> = table.rows().cloned().collect();
+    let completed = model.calibrated(cohort, &rows, &sha256(features)?)?;
     out.write_all(completed.to_toml().as_bytes())?;
     out.finish()?;
     if let Some(calibration) = &completed.calibration {
