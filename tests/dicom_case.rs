@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use abscope::batch::discover::discover;
-use abscope::export::csv;
 use abscope::extract::extract;
 use abscope::ingest::{Case, LoadOptions, load};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
+use abscope::table::write_csv;
 use assert_cmd::prelude::*;
 
 const PHANTOM: &str = "fixtures/ibsi/ct_radiomics_phantom";
@@ -37,7 +37,7 @@ fn features(mut case: Case) -> Vec<u8> {
     }
     let plan = Plan::resolve(&Settings::default()).expect("the default settings");
     let mut table = Vec::new();
-    csv::write(&extract(&case, &plan), &mut table).expect("written");
+    write_csv(&extract(&case, &plan), &plan, &mut table).expect("written");
     table
 }
 

@@ -5,10 +5,14 @@
 
 mod common;
 
+use std::sync::Arc;
+
+use abscope::features::Columns;
 use abscope::patient::{Heterogeneity, MeasurementError, Ranking, ScoreDraws, ranking::Certainty};
+use abscope::row::Row;
 use abscope::signature::Model;
 use abscope::signature::model::{Bootstrap, QuantileTable, Reference, Reliability, VolumeBand};
-use abscope::signature::score::{LesionScore, LesionValues, Origin};
+use abscope::signature::score::{LesionScore, Origin};
 use abscope::stats::cochran::noise_test;
 use abscope::stats::moments::{gini_mean_difference, mean, sd};
 use rand::{Rng, SeedableRng};
@@ -66,13 +70,9 @@ fn normal_reference(within: Option<f64>, share: Option<f64>) -> Reference {
 }
 
 fn score(model: &Model, a: f64, b: f64) -> LesionScore {
-    let lesion = LesionValues {
-        patient: "p".into(),
-        lesion: "1".into(),
-        volume_ml: Some(5.0),
-        values: [("a".to_owned(), Ok(a)), ("b".to_owned(), Ok(b))].into(),
-        ..LesionValues::default()
-    };
+    let columns = Arc::new(Columns::parse(["a", "b"]));
+    let mut lesion = Row::new("p", "1", columns, vec![Ok(a), Ok(b)]);
+    lesion.volume_ml = Some(5.0);
     model.scorer(Origin::Foreign).expect("complete").score(&lesion).expect("a score")
 }
 

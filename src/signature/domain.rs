@@ -377,7 +377,9 @@ mod tests {
     }
 
     fn flags(model: &Model, volume_ml: Option<f64>, facts: Vec<RegionFacts>) -> Vec<Flag> {
-        of_facts(model, &Row { volume_ml, facts, ..LesionValues::default() })
+        let mut row = Row::new("p", "1", Default::default(), Vec::new());
+        (row.volume_ml, row.facts) = (volume_ml, facts);
+        of_facts(model, &row)
     }
 
     fn seen(flags: &[Flag]) -> Vec<(FlagCode, Severity)> {

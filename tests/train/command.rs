@@ -119,10 +119,8 @@ fn score_spread(model: &Path, features: &Path) -> (Model, Vec<f64>) {
     let model = Model::read(model).expect("a model that passes its check");
     let table = Table::read(features).expect("a table");
     let scorer = model.scorer(Origin::Foreign).expect("a complete model");
-    let scores = table
-        .lesions()
-        .map(|lesion| scorer.score(&lesion).expect("a score").linear_predictor)
-        .collect();
+    let scores =
+        table.rows().map(|row| scorer.score(row).expect("a score").linear_predictor).collect();
     (model, scores)
 }
 
@@ -342,19 +340,23 @@ fn features_that_do_not_repeat_are_left_out() {
     let bench = Bench::new();
     let table = Table::read(&bench.path("features.csv")).expect("a table");
     let mut repeats = "patient,lesion,volume_ml,repeat".to_owned();
-    let names: Vec<&String> = table.columns.iter().filter(|c| c.starts_with("original")).collect();
+    let names: Vec<&String> =
+        table.columns.names().iter().filter(|c| c.starts_with("original")).collect();
     names.iter().for_each(|n| write!(repeats, ",{n}").expect("text"));
     let mut rng = ChaCha8Rng::seed_from_u64(9);
-    for row in &table.rows {
+    for row in table.rows() {
         for repeat in 0..2 {
             write!(repeats, "\n{},{},1.5,{repeat}", row.patient, row.lesion).expect("text");
             for (j, name) in names.iter().enumerate() {
-                let at = table.columns.iter().position(|c| c == *name).expect("a column");
                 let noise: f64 = rng.sample(StandardNormal);
                 // The first feature carries the signal and does not repeat.
                 let error = if j == 0 { 6.0 } else { 0.1 };
-                write!(repeats, ",{}", row.values[at].expect("a value") + error * noise)
-                    .expect("text");
+                write!(
+                    repeats,
+                    ",{}",
+                    row.value(name).expect("a column").expect("a value") + error * noise
+                )
+                .expect("text");
             }
         }
     }
