@@ -46,7 +46,7 @@
 //! (`tests/layers.rs` sees to it).
 //!
 //! ```text
-//! Layers: error < paths, value, digest, memory, csv_file < stats < geometry < volume < mask
+//! Layers: paths < error < value, digest, memory, csv_file < stats < geometry < volume < mask
 //!     < region < fft < output < ingest, filters < preprocess < features < row < settings < plan
 //!     < extract < table < signature < patient < report < train < selftest < batch < cli
 //! ```

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// Modules at the crate's root from left to right. Those of one row know nothing of each other.
 const LAYERS: &[&[&str]] = &[
+    &["paths"],
     &["error"],
-    &["paths", "value", "digest", "memory", "csv_file"],
+    &["value", "digest", "memory", "csv_file"],
     &["stats"],
     &["geometry"],
     &["volume"],

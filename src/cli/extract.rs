@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use abscope::ingest::Case;
 use abscope::output::OutputFile;
+use abscope::paths::shown;
 use abscope::plan::Plan;
 use abscope::table::{diagnostics, json, write_csv};
 use anyhow::{Context, bail};
@@ -91,7 +92,7 @@ impl Format {
         match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Ok(Self::Csv),
             Some("json") => Ok(Self::Json),
-            _ => bail!("{}: the output must end in .csv or .json", path.display()),
+            _ => bail!("{}: the output must end in .csv or .json", shown(&path)),
         }
     }
 }

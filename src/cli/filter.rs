@@ -8,6 +8,7 @@ use abscope::geometry::IndexBox;
 use abscope::ingest::nifti::read_image;
 use abscope::output::OutputFolder;
 use abscope::output::nifti;
+use abscope::paths::shown;
 use abscope::preprocess::intensities;
 use abscope::preprocess::resample::WorkingGrid;
 use anyhow::{Context, ensure};
@@ -40,12 +41,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         !plan.processing().filters.is_empty(),
         "{}: has no filter; add one, such as\n\n[[filter]]\nname = \"log-3mm\"\nkind = \"log\"\n\
          sigma_mm = 3.0",
-        args.settings.display()
+        shown(&args.settings)
     );
     let folder = OutputFolder::create(&args.output, args.force)?;
     let image = read_image(&args.image)?;
     for warning in &image.warnings {
-        eprintln!("warning: {}: {warning}", args.image.display());
+        eprintln!("warning: {}: {warning}", shown(&args.image));
     }
     let volume = image.volume;
     let spacing = plan.processing().resampling.spacing_mm.resolve(volume.geometry().spacing);

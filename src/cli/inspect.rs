@@ -10,6 +10,7 @@ use abscope::ingest::dicom::catalogue::{Catalogue, Delineation, Patient, Problem
 use abscope::ingest::dicom::identity::Pseudonyms;
 use abscope::ingest::dicom::{lesions, series};
 use abscope::ingest::nifti;
+use abscope::paths::shown;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -287,8 +288,8 @@ fn nifti_view(root: &Path, path: &Path) -> NiftiView {
 /// A path as seen from the folder that was asked for.
 fn short(root: &Path, path: &Path) -> String {
     match path.strip_prefix(root) {
-        Ok(rest) if !rest.as_os_str().is_empty() => rest.display().to_string(),
-        _ => path.display().to_string(),
+        Ok(rest) if !rest.as_os_str().is_empty() => shown(rest),
+        _ => shown(&path),
     }
 }
 

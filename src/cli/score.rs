@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use abscope::output::OutputFile;
+use abscope::paths::shown;
 use abscope::patient::scores::Provenance;
 use abscope::patient::{AssessOptions, Assessment, assess_rows};
 use abscope::signature::Model;
@@ -65,7 +66,7 @@ impl Output {
             (Some(format), _) => Ok(Self::Table(ScoreWriter::create(path, format)?)),
             (None, Some("json")) => Ok(Self::Json(OutputFile::create(path)?)),
             _ => {
-                bail!("{}: the output must end in .csv, .jsonl, .parquet or .json", path.display())
+                bail!("{}: the output must end in .csv, .jsonl, .parquet or .json", shown(&path))
             }
         }
     }
@@ -119,12 +120,12 @@ pub(crate) fn same_settings(model: &Model, table: &Table) -> anyhow::Result<()> 
         (Some(wanted), found) => bail!(
             "{}: the model needs features of plan {wanted}, the table has {}; extract it with the \
              settings of `abscope model show --settings`",
-            table.path.display(),
+            shown(&table.path),
             found.unwrap_or("no plan hash")
         ),
         (None, Some(_)) => bail!(
             "{}: was extracted by abscope, but the model's terms are columns of another engine",
-            table.path.display()
+            shown(&table.path)
         ),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::case;
+use abscope::paths::shown;
 
 /// Show or check extraction settings.
 #[derive(clap::Args)]
@@ -43,7 +44,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Action::Check { file } => {
             let plan = case::plan(Some(&file))?;
-            println!("{}: valid, plan {}", file.display(), plan.hash());
+            println!("{}: valid, plan {}", shown(&file), plan.hash());
         }
     }
     Ok(ExitCode::SUCCESS)

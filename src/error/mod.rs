@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 mod problem;
 mod remedy;
 
+use crate::paths::shown;
+
 pub(crate) use problem::Problem;
 pub use remedy::{Remedy, WhichSeries};
 
@@ -191,7 +193,7 @@ impl Error {
     /// The path and what is wrong, without the remedy: for callers with words of their own for it.
     pub fn statement(&self) -> String {
         match self.path() {
-            Some(path) => format!("{}: {}", path.display(), self.problem()),
+            Some(path) => format!("{}: {}", shown(path), self.problem()),
             None => self.problem().into_owned(),
         }
     }

@@ -10,6 +10,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use self::replacement::Rename;
 use crate::error::{Error, Remedy, Result};
+use crate::paths::shown;
 
 /// A file under a temporary name next to its own, renamed when it is complete.
 ///
@@ -30,7 +31,7 @@ impl OutputFile {
         if path.is_dir() {
             return Err(Error::bad_request(format!(
                 "{}: is a folder; name a file to write",
-                path.display()
+                shown(&path)
             )));
         }
         let file = NamedTempFile::new_in(parent(path)).map_err(|e| Error::io(path, e))?;
@@ -141,7 +142,7 @@ impl OutputFolder {
             Ok(Some(old)) => replacement::settle(&old, &self.place),
             Ok(None) => Ok(()),
             Err(e) => {
-                let problem = format!("{e}; the new result is kept in {}", kept.display());
+                let problem = format!("{e}; the new result is kept in {}", shown(&kept));
                 Err(Error::io(&self.path, std::io::Error::new(e.kind(), problem)))
             }
         }

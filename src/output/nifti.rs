@@ -11,6 +11,7 @@ use ndarray::ArrayView3;
 use super::OutputFile;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
+use crate::paths::shown;
 
 /// Bytes of the header and the (empty) extension flag, after which the voxels start.
 const VOXEL_OFFSET: usize = 352;
@@ -24,12 +25,12 @@ pub fn write(path: &Path, geometry: &Geometry, values: ArrayView3<f32>) -> Resul
     if values.dim() != (nz, ny, nx) {
         return Err(Error::bad_request(format!(
             "{}: the values' shape {:?} (z, y, x) is not the grid's of {nx} x {ny} x {nz} voxels",
-            path.display(),
+            shown(&path),
             values.dim()
         )));
     }
     let header = header(geometry).map_err(|e| {
-        Error::too_big(format!("{}: {e}; NIfTI-1 cannot hold this grid", path.display()))
+        Error::too_big(format!("{}: {e}; NIfTI-1 cannot hold this grid", shown(&path)))
     })?;
     let mut file = OutputFile::create(path)?;
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {

@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::paths::shown;
 
 /// The list of a folder's own files.
 pub(super) const MARKER: &str = ".abscope.json";
@@ -147,7 +148,7 @@ pub(super) fn give_name(
     // An empty one is what is left of an earlier replacement.
     let _ = std::fs::remove_dir(&old);
     if old.symlink_metadata().is_ok() {
-        return Err(exists(&format!("{} is in the way; move it elsewhere", old.display())));
+        return Err(exists(&format!("{} is in the way; move it elsewhere", shown(&old))));
     }
     rename(place, &old)?;
     if let Err(problem) = rename(new, place) {
@@ -155,7 +156,7 @@ pub(super) fn give_name(
             Ok(()) => problem,
             Err(e) => io::Error::new(
                 e.kind(),
-                format!("{problem}; the older result is in {}", old.display()),
+                format!("{problem}; the older result is in {}", shown(&old)),
             ),
         });
     }
@@ -204,8 +205,8 @@ fn move_over(from: &Path, to: &Path, inside: &str, own: &[String]) -> Result<()>
         } else if target.symlink_metadata().is_ok() {
             return Err(Error::bad_request(format!(
                 "{} and {} are both there; move one of them elsewhere",
-                path.display(),
-                target.display()
+                shown(&path),
+                shown(&target)
             )));
         } else {
             std::fs::rename(&path, &target).map_err(|e| Error::io(&path, e))?;

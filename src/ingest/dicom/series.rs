@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::geometry::{CanonicalOrder, Geometry};
 use crate::ingest::bytes;
 use crate::ingest::nifti::reorder;
+use crate::paths::shown;
 use crate::volume::{StoredI16, Volume, Voxels};
 
 /// Voxels of the largest series that is read (2³¹).
@@ -213,7 +214,7 @@ fn without_copies(slices: Vec<Slice>, warnings: &mut Vec<String>) -> Result<Vec<
                     &slice.opened.path,
                     format!(
                         "has the SOPInstanceUID of {} and other content; remove one of them",
-                        kept.opened.path.display()
+                        shown(&kept.opened.path)
                     ),
                 ));
             }

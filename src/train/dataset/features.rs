@@ -7,6 +7,7 @@ use ndarray::Array2;
 use super::Dataset;
 use super::outcomes::{Cell, OutcomeTable, response};
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::table::{Entry, Table};
 use crate::train::config::Config;
 use crate::value::Missing;
@@ -112,7 +113,7 @@ impl Features {
                 format!(
                     "names no patient{} of {}; the ids must be written alike",
                     if outcome.by_lesion { " and lesion" } else { "" },
-                    table.path.display()
+                    shown(&table.path)
                 ),
             ));
         }

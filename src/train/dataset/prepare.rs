@@ -9,6 +9,7 @@ use super::outcomes::OutcomeTable;
 use super::{Dataset, Repeated};
 use crate::digest::hex;
 use crate::error::{Error, Result};
+use crate::paths::shown;
 use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::signature::model::{Extraction, Foreign, Kind};
@@ -111,7 +112,7 @@ fn extraction(path: &Path, hash: Option<&str>, config: &Config) -> Result<Extrac
             format!(
                 "has plan {}, but {} was extracted with plan {hash}; give the settings of that run",
                 plan.hash(),
-                path.display()
+                shown(&path)
             ),
         ));
     }

@@ -71,7 +71,7 @@ impl From<linfa::Error> for ElasticNetError {
     }
 }
 
-impl From<ElasticNetError> for crate::Error {
+impl From<ElasticNetError> for crate::error::Error {
     fn from(error: ElasticNetError) -> Self {
         Self::bad_request(error.to_string())
     }
