@@ -64,7 +64,7 @@ fn assessment(
 ) -> Result<Assessment> {
     let n = options.perturbations;
     let errors: Vec<MeasurementError> = if n > 0 {
-        measurement_errors(case, rows, scorer, &scorer.model().plan()?, n, SEED)?
+        measurement_errors(case, rows, scorer, scorer.model().plan()?, n, SEED)?
     } else {
         let of = |l: &Row| MeasurementError::from_model(scorer.model(), l.volume_ml);
         rows.iter().map(of).collect()

@@ -195,9 +195,9 @@ fn assessed(
     ranking: &Ranking,
 ) -> Vec<AssessedLesion> {
     let intervals = draws.intervals();
-    let above = model.cutoffs.first().and_then(|c| {
+    let above = model.cutoffs().first().and_then(|c| {
         // Without any known error a probability would be 0 or 1.
-        draws.above(c.linear_predictor(model.link)?)
+        draws.above(c.linear_predictor())
     });
     ranking
         .places
@@ -209,7 +209,7 @@ fn assessed(
                 score: score.clone(),
                 interval,
                 response_interval: interval
-                    .map(|i| [model.link.response(i.low), model.link.response(i.high)]),
+                    .map(|i| [model.link().response(i.low), model.link().response(i.high)]),
                 p_above_cutoff: interval
                     .and_then(|_| above.as_ref().map(|above| above[place.lesion])),
                 rank: place.rank,
@@ -226,7 +226,7 @@ fn assessed(
 }
 
 fn basis(model: &Model, draws: &ScoreDraws, options: AssessOptions) -> UncertaintyBasis {
-    let coefficient_draws = model.bootstrap.as_ref().map_or(0, |b| b.draws.len());
+    let coefficient_draws = model.bootstrap().map_or(0, |b| b.draws.len());
     let all = |source| draws.sources.iter().all(|s| *s == source);
     let measurement = if draws.sources.is_empty() || all(ErrorSource::Unknown) {
         "measurement error is not known".to_owned()

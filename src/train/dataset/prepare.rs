@@ -11,7 +11,7 @@ use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::settings::Settings;
-use crate::signature::model::{Extraction, Foreign, Kind};
+use crate::signature::file::{Extraction, Foreign, Kind};
 use crate::train::config::{Config, Unit};
 
 /// A data set with what the model file says of it.
