@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use abscope::Error;
 use abscope::ingest::sha256;
 use abscope::output::OutputFile;
 use abscope::signature::file::{Covariate, SignatureFile};
@@ -56,16 +55,16 @@ enum Action {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Show { file, settings: true, .. } => {
-            let plan = read(&file)?.trained()?.clone();
+            let plan = Resolved::read(&file)?.trained()?.clone();
             println!("# plan {}\n{}", plan.hash(), plan.to_toml().trim_end());
         }
         Action::Show { file, json: true, .. } => {
-            let resolved = read(&file)?;
+            let resolved = Resolved::read(&file)?;
             let file = resolved.file();
             let document = serde_json::json!({ "hash": file.hash(), "model": file });
             println!("{}", serde_json::to_string_pretty(&document)?);
         }
-        Action::Show { file, .. } => print!("{}", summary(read(&file)?.file())),
+        Action::Show { file, .. } => print!("{}", summary(Resolved::read(&file)?.file())),
         Action::Check { file } => return check(&file),
         Action::Calibrate { file, features, cohort, output } => {
             calibrate(&file, &features, &cohort, &output)?;
@@ -74,13 +73,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &Path) -> anyhow::Result<Resolved> {
-    let file = SignatureFile::read(path)?;
-    Ok(file.resolve().map_err(|findings| Error::from(findings).with_path(path))?)
-}
-
 fn check(path: &Path) -> anyhow::Result<ExitCode> {
-    match read(path)? {
+    match Resolved::read(path)? {
         Resolved::Complete(model) => {
             println!("{}: valid and complete, signature {}", path.display(), model.hash());
             Ok(ExitCode::SUCCESS)
@@ -98,7 +92,7 @@ fn check(path: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn calibrate(file: &Path, features: &Path, cohort: &str, output: &Path) -> anyhow::Result<()> {
-    let incomplete = read(file)?.incomplete()?;
+    let incomplete = Resolved::read(file)?.incomplete()?;
     let mut out = OutputFile::create(output)?;
     let table = Table::read(features)?;
     let rows: Vec<_> = table.rows().cloned().collect();

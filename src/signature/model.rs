@@ -6,6 +6,7 @@ use super::file::{
     self, Bootstrap, Combat, Covariate, Foreign, Kind, Reference, Reliability, SignatureFile,
     TrainingQuantiles,
 };
+use super::resolve::Resolved;
 use crate::error::{Error, Remedy, Result};
 use crate::features::{Column, ColumnKey};
 use crate::plan::Plan;
@@ -169,9 +170,7 @@ impl Model {
     /// # Errors
     /// The file cannot be read, has problems (all are listed, with their keys), or is incomplete.
     pub fn read(path: &Path) -> Result<Self> {
-        let resolved = SignatureFile::read(path)?.resolve();
-        let resolved = resolved.map_err(|all| Error::bad_data(path, all.to_string()))?;
-        resolved.complete().map_err(|e| e.with_path(path))
+        Resolved::read(path)?.complete().map_err(|e| e.with_path(path))
     }
 
     /// The model of TOML text.

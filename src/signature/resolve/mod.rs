@@ -7,6 +7,8 @@ mod features;
 mod judgement;
 mod linear;
 
+use std::path::Path;
+
 use super::file::{self, Kind, SCHEMA, SignatureFile};
 use super::finding::Findings;
 use super::incomplete::Incomplete;
@@ -25,6 +27,15 @@ pub enum Resolved {
 }
 
 impl Resolved {
+    /// Reads and resolves a signature file.
+    ///
+    /// # Errors
+    /// As [`SignatureFile::read`]; or every problem of the file, with its key.
+    pub fn read(path: &Path) -> Result<Self> {
+        let resolved = SignatureFile::read(path)?.resolve();
+        resolved.map_err(|findings| Error::bad_data(path, findings.to_string()))
+    }
+
     /// The file.
     pub fn file(&self) -> &SignatureFile {
         match self {
