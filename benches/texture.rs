@@ -5,7 +5,7 @@
 
 use abscope::features::parameters::TextureParameters;
 use abscope::features::texture::{compute, compute_all};
-use abscope::features::{Aggregation, Family};
+use abscope::features::{Aggregation, Family, Selected};
 use abscope::region::Levels;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -128,8 +128,7 @@ fn ngldm(bencher: Bencher, texture: Texture) {
 }
 
 fn several(bencher: Bencher, levels: &[Levels], aggregations: fn(Family) -> Vec<Aggregation>) {
-    let lists = TEXTURE.map(|family| (family, aggregations(family)));
-    let wanted: Vec<_> = lists.iter().map(|(family, list)| (*family, &list[..])).collect();
+    let wanted = TEXTURE.map(|family| Selected::new(family, &aggregations(family), |_| true));
     let parameters = TextureParameters::default();
     let voxels: usize = levels.iter().map(|l| l.voxel_count).sum();
     bencher.counter(ItemsCount::new(voxels)).bench(|| {

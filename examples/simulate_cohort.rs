@@ -21,15 +21,15 @@
 use std::io::Write;
 use std::path::Path;
 
-use abscope::export::csv;
 use abscope::extract::{describe_all, extract};
 use abscope::geometry::{Geometry, IndexBox};
 use abscope::ingest::{Case, Lesion};
 use abscope::mask::Mask;
 use abscope::plan::Plan;
 use abscope::preprocess::perturb::{Perturber, Ranges, Subject};
-use abscope::row::FeatureRow;
+use abscope::row::Row;
 use abscope::settings::Settings;
+use abscope::table::write_csv;
 use abscope::volume::{Volume, Voxels};
 use anyhow::{Context, Result, bail};
 use ndarray::{Array3, Axis};
@@ -94,7 +94,7 @@ fn main() -> Result<()> {
 
 fn simulate(folder: &Path) -> Result<()> {
     let plan = Plan::resolve(&Settings::parse(SETTINGS).map_err(anyhow::Error::msg)?)?;
-    let patients: Vec<(Vec<FeatureRow>, Vec<Truth>)> = (0..PATIENTS)
+    let patients: Vec<(Vec<Row>, Vec<Truth>)> = (0..PATIENTS)
         .into_par_iter()
         .map(|number| {
             let (case, truths) = patient(number);
@@ -102,8 +102,8 @@ fn simulate(folder: &Path) -> Result<()> {
         })
         .collect();
     std::fs::create_dir_all(folder)?;
-    let rows: Vec<FeatureRow> = patients.iter().flat_map(|(rows, _)| rows.clone()).collect();
-    csv::write(&rows, std::fs::File::create(folder.join("features.csv"))?)?;
+    let rows: Vec<Row> = patients.iter().flat_map(|(rows, _)| rows.clone()).collect();
+    write_csv(&rows, &plan, std::fs::File::create(folder.join("features.csv"))?)?;
     let mut outcomes = std::fs::File::create(folder.join("outcomes.csv"))?;
     writeln!(outcomes, "patient,lesion,infiltration,latent")?;
     for (rows, truths) in &patients {
@@ -121,40 +121,42 @@ fn simulate(folder: &Path) -> Result<()> {
 /// The lesions of the first patients as they are (repeat 0) and in perturbed copies, as a feature
 /// table with a column `repeat`.
 fn repeated(plan: &Plan) -> Result<Vec<u8>> {
-    let rows: Vec<Vec<(usize, FeatureRow)>> = (0..REPEATED_PATIENTS)
+    let rows: Vec<Vec<(usize, Row)>> = (0..REPEATED_PATIENTS)
         .into_par_iter()
         .map(|number| {
             let (case, _) = patient(number);
             let mut rows = Vec::new();
             for (row, lesion) in extract(&case, plan).into_iter().zip(&case.lesions) {
-                let others: Vec<&Mask> =
-                    case.lesions.iter().filter(|l| l.id != lesion.id).map(|l| &l.mask).collect();
                 let subject = Subject {
                     id: &lesion.id,
                     volume: &case.volume,
                     lesion: &lesion.mask,
-                    others: &others,
+                    others: &case.others(lesion),
                 };
-                let perturber = Perturber::new(&subject, plan, Ranges::default(), SEED)?;
+                let perturber =
+                    Perturber::new(&subject, plan.preparation(), Ranges::default(), SEED)?;
                 for repeat in 1..=REPEATS {
                     let copy = perturber.copy(repeat as u64).context("a copy without a lesion")?;
-                    let (facts, values) = describe_all(copy, plan);
-                    rows.push((repeat, FeatureRow { facts, values, ..row.clone() }));
+                    let (facts, values) = describe_all(&copy, plan);
+                    rows.push((repeat, row.with(facts, values)));
                 }
                 rows.push((0, row));
             }
             Ok(rows)
         })
         .collect::<Result<_>>()?;
-    let rows: Vec<(usize, FeatureRow)> = rows.into_iter().flatten().collect();
-    let mut table = ::csv::Writer::from_writer(Vec::new());
-    let mut header = csv::header(&rows[0].1);
-    header.push("repeat".into());
-    table.write_record(header)?;
-    for (repeat, row) in &rows {
-        let mut cells = csv::cells(row);
-        cells.push(repeat.to_string());
-        table.write_record(cells)?;
+    let (repeats, rows): (Vec<usize>, Vec<Row>) = rows.into_iter().flatten().unzip();
+    let mut plain = Vec::new();
+    write_csv(&rows, plan, &mut plain)?;
+    let mut plain = csv::Reader::from_reader(&plain[..]);
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let mut header = plain.headers()?.clone();
+    header.push_field("repeat");
+    table.write_record(&header)?;
+    for (record, repeat) in plain.records().zip(repeats) {
+        let mut record = record?;
+        record.push_field(&repeat.to_string());
+        table.write_record(&record)?;
     }
     Ok(table.into_inner()?)
 }

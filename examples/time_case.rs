@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
         let start = Instant::now();
         let rows = extract(&case, &plan);
         extractions.push(start.elapsed().as_secs_f64());
-        values = rows.iter().map(|row| row.values.len()).sum();
+        values = rows.iter().map(|row| row.values().len()).sum();
     }
     let warm = extractions.iter().skip(1).copied().fold(f64::INFINITY, f64::min);
     let figures = serde_json::json!({

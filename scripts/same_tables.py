@@ -85,7 +85,7 @@ def main():
     lines = (HERE / "last_bits.txt").read_text().splitlines()
     listed = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
-    print(run(other, ["selftest", "--data", "fixtures/ibsi"], 0, environment), end="")
+    print(run(other, ["selftest", "--data", "fixtures/ibsi"], 0, environment).splitlines()[-1])
     ours = work(folder, "native", native, environment)
     theirs = work(folder, "other", other, environment)
 

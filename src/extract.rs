@@ -22,14 +22,14 @@ const RESPONSE_BINS: u32 = 1000;
 ///
 /// The rows share [`Plan::columns`], in whose order their values are.
 pub fn extract(case: &Case, plan: &Plan) -> Vec<Row> {
-    each_prepared(case, plan, |_, row| row)
+    each_prepared(case, plan, |_, _, row| row)
 }
 
 /// As [`extract()`], with what `keep` makes of each lesion's prepared regions and row.
 pub fn each_prepared<T: Send>(
     case: &Case,
     plan: &Plan,
-    keep: impl Fn(&[PreparedRegion], Row) -> T + Sync,
+    keep: impl Fn(&Lesion, &[PreparedRegion], Row) -> T + Sync,
 ) -> Vec<T> {
     // The largest first and one at a time: the last one that a core is left alone with is small.
     let mut order: Vec<usize> = (0..case.lesions.len()).collect();
@@ -38,9 +38,10 @@ pub fn each_prepared<T: Send>(
         .into_par_iter()
         .with_max_len(1)
         .map(|i| {
-            let prepared = prepare(case, &case.lesions[i], plan);
-            let row = row(case, &case.lesions[i], &prepared, plan);
-            (i, keep(&prepared, row))
+            let lesion = &case.lesions[i];
+            let prepared = prepare(case, lesion, plan);
+            let row = row(case, lesion, &prepared, plan);
+            (i, keep(lesion, &prepared, row))
         })
         .collect();
     kept.sort_by_key(|&(i, _)| i);
@@ -53,7 +54,7 @@ pub fn extract_lesion(case: &Case, lesion: &Lesion, plan: &Plan) -> Row {
 }
 
 /// A lesion's regions as a plan wants them.
-pub fn prepare(case: &Case, lesion: &Lesion, plan: &Plan) -> Vec<PreparedRegion> {
+fn prepare(case: &Case, lesion: &Lesion, plan: &Plan) -> Vec<PreparedRegion> {
     preprocess::prepare(&case.volume, &lesion.mask, &case.others(lesion), &plan.preparation())
 }
 

@@ -39,7 +39,7 @@
 //! let case = load(
 //!     Path::new("fixtures/ibsi/ct_radiomics_phantom/image.nii.gz"),
 //!     Path::new("fixtures/ct_phantom_parts.nii.gz"),
-//!     &LoadOptions { kvp: Some(120.0), ..LoadOptions::default() },
+//!     &LoadOptions::default().kvp(120.0),
 //! )?;
 //! let model = Model::read(Path::new("models/demo-simulated-infiltration.toml"))?;
 //! let plan = model.plan()?;
@@ -73,6 +73,7 @@ pub mod patient;
 pub mod plan;
 pub mod preprocess;
 pub mod region;
+pub mod report;
 pub mod row;
 pub mod selftest;
 pub mod settings;

@@ -7,18 +7,20 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use abscope::features::column::Column;
-use abscope::patient::{AssessOptions, MeasurementError, assess};
+use abscope::patient::scores::Provenance;
+use abscope::patient::{AssessOptions, assess_rows};
 use abscope::plan::Plan;
+use abscope::row::Row;
 use abscope::settings::Settings;
-use abscope::signature::Model;
-use abscope::signature::model::{Extraction, Term};
-use abscope::signature::score::{LesionValues, Origin};
+use abscope::signature::file::{Extraction, Term};
+use abscope::signature::score::Origin;
+use abscope::signature::{Model, SignatureFile};
 use abscope::table::Table;
-use abscope::table::scores;
+use abscope::table::scores::{self, ScoreRow};
 use common::abscope;
 use tempfile::TempDir;
 
@@ -180,7 +182,7 @@ fn ten_corrupt_cases_among_fifty_leave_forty_and_are_named() {
     let output = cohort.run("out", &[]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let table = Table::read(&cohort.path("out/features.csv")).expect("a whole table");
-    let patients: BTreeSet<String> = table.rows.iter().map(|row| row.patient.clone()).collect();
+    let patients: BTreeSet<String> = table.rows().map(|row| row.patient.clone()).collect();
     assert_eq!(patients.len(), 40);
     assert!(patients.is_disjoint(&corrupt));
 
@@ -343,7 +345,7 @@ fn a_lesion_is_never_counted_twice() {
     let failures = cohort.read("out/failures.csv");
     assert!(failures.contains("is in the table already"), "{failures}");
     let table = Table::read(&cohort.path("out/features.csv")).expect("no lesion twice");
-    assert!(table.rows.iter().any(|row| row.lesion == "second.1"));
+    assert!(table.rows().any(|row| row.lesion == "second.1"));
 }
 
 /// A signature of one feature whose score is plain arithmetic: 0.5 + 2 (mean - 40) / 10.
@@ -368,13 +370,13 @@ low = "low"
 high = "high"
 provenance = "made up for a test"
 "#;
-    let mut model = Model::parse(&common::signature(HEAD, TERMS)).expect("a valid model");
+    let mut file = SignatureFile::parse(&common::signature(HEAD, TERMS)).expect("a file");
     let settings = Settings::parse(SETTINGS).expect("settings");
-    model.extraction = Extraction::of(&Plan::resolve(&settings).expect("a plan"));
+    file.extraction = Extraction::of(&Plan::resolve(&settings).expect("a plan"));
     let mean = Column::parse("tumour_original_stat_mean").expect("a column");
     let term = Term::of(&mean, 2.0);
-    model.terms = vec![Term { centre: Some(40.0), scale: Some(10.0), ..term }];
-    model.to_toml()
+    file.terms = vec![Term { centre: Some(40.0), scale: Some(10.0), ..term }];
+    file.to_toml()
 }
 
 #[test]
@@ -386,8 +388,7 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
 
     let table = Table::read(&cohort.path("whole/features.csv")).expect("whole");
     let mut expected: Vec<(String, String, f64)> = table
-        .rows
-        .iter()
+        .rows()
         .zip(table.column("tumour_original_stat_mean").expect("numbers"))
         .map(|(row, mean)| {
             let score = 0.5 + 2.0 * (mean.expect("a mean") - 40.0) / 10.0;
@@ -396,7 +397,7 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
         .collect();
     expected.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
     let mut scores = csv::Reader::from_path(cohort.path("whole/scores.csv")).expect("there");
-    let at = |name: &str| abscope::table::scores::HEADER.iter().position(|h| *h == name);
+    let at = |name: &str| ScoreRow::header().iter().position(|h| *h == name);
     let at = at("score").expect("a column");
     let mut found: Vec<(String, String, f64)> = scores
         .records()
@@ -468,21 +469,15 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
 fn a_lesion_without_a_score_keeps_its_site() {
     let model = Model::parse(&one_feature_model()).expect("a model");
     let plan = model.plan().expect("a plan");
-    let scorer = model.scorer(Origin::Plan(&plan)).expect("complete");
-    let lesion = LesionValues {
-        patient: "P".into(),
-        lesion: "1".into(),
-        site: Some("liver".into()),
-        volume_ml: Some(1.0),
-        ..LesionValues::default()
-    };
-    let errors = [MeasurementError::from_model(&model, lesion.volume_ml)];
-    let assessment = assess(&scorer, &[lesion], &errors, AssessOptions::default()).expect("done");
+    let scorer = model.scorer(Origin::Plan(plan)).expect("complete");
+    let mut lesion = Row::new("P", "1", Arc::default(), Vec::new());
+    (lesion.site, lesion.volume_ml) = (Some("liver".into()), Some(1.0));
+    let assessment = assess_rows(&scorer, &[lesion], AssessOptions::default()).expect("done");
     assert_eq!(assessment.unscored.len(), 1);
     let mut table = Vec::new();
-    scores::write(&model, [&assessment], &mut table).expect("written");
+    scores::write_csv(Provenance::of(&model).rows(&assessment), &mut table).expect("written");
     let mut table = csv::Reader::from_reader(&table[..]);
-    let at = scores::HEADER.iter().position(|h| *h == "site").expect("a column");
+    let at = ScoreRow::header().iter().position(|h| *h == "site").expect("a column");
     let row = table.records().next().expect("a row").expect("whole");
     assert_eq!(&row[at], "liver");
 }
@@ -492,8 +487,42 @@ fn covariates_are_carried_through() {
     let cohort = shared();
     let table = Table::read(&cohort.path("unbroken/features.csv")).expect("whole");
     assert!(table.column("age").expect("numbers").iter().all(|age| age.is_ok()));
-    assert!(["A", "B"].contains(&table.text(&table.rows[0], "centre").expect("kept")));
-    assert!(table.rows.iter().all(|row| row.kvp.is_some() && row.site.is_some()));
+    assert!(["A", "B"].contains(&table.text(&table.entries[0], "centre").expect("kept")));
+    assert!(table.rows().all(|row| row.kvp.is_some() && row.site.is_some()));
+}
+
+#[test]
+fn a_manifests_roi_is_a_name_a_number_or_a_pattern_for_the_whole_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifest = folder.path().join("manifest.csv");
+    let phantom = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ibsi/ct_radiomics_phantom");
+    let row = |(at, roi): (usize, &&str)| {
+        let image = phantom.join("dicom");
+        format!("P{at},{0},{0},{roi}\n", image.display())
+    };
+    let rows: String =
+        ["GTV", "gtv-1", "1", "GTV.*", "GTV(1"].iter().enumerate().map(row).collect();
+    std::fs::write(&manifest, format!("patient,image,mask,roi\n{rows}")).expect("written");
+    let output =
+        abscope().args(["batch", "--dry-run"]).arg(&manifest).output().expect("abscope starts");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let mut table = csv::Reader::from_reader(&output.stdout[..]);
+    let header = table.headers().expect("a header").clone();
+    let column = |name: &str| header.iter().position(|h| h == name).expect("a column");
+    let (lesion, problem) = (column("lesion"), column("problem"));
+    let mut found: Vec<(String, String)> = Vec::new();
+    for record in table.records() {
+        let record = record.expect("a row");
+        found.push((record[lesion].to_owned(), record[problem].to_owned()));
+    }
+    found.dedup();
+    let lesions: Vec<&str> = found.iter().map(|(lesion, _)| lesion.as_str()).collect();
+    // Rows two to four are the same lesion, in as many regions as there are.
+    assert_eq!(lesions, ["", "1", ""], "{found:?}");
+    for ((_, problem), roi) in [(&found[0], "GTV"), (&found[2], "GTV(1")] {
+        let words = format!("no lesion named or matching \"{roi}\"; it has 1 (GTV-1)");
+        assert!(problem.contains(&words), "{problem}");
+    }
 }
 
 #[test]
@@ -662,8 +691,7 @@ fn pandas_polars_and_duckdb_read_the_parquet_table() {
     let means = table.column("tumour_original_stat_mean").expect("numbers");
     let ages = table.column("age").expect("numbers");
     let expected: Vec<serde_json::Value> = table
-        .rows
-        .iter()
+        .rows()
         .zip(means.iter().zip(&ages))
         .map(|(row, (mean, age))| serde_json::json!([row.patient, row.lesion, mean.ok(), age.ok()]))
         .collect();

@@ -8,7 +8,7 @@ use abscope::geometry::{Geometry, IndexBox};
 use abscope::ingest::{Case, Lesion};
 use abscope::mask::Mask;
 use abscope::plan::Plan;
-use abscope::row::FeatureRow;
+use abscope::row::Row;
 use abscope::settings::Settings;
 use abscope::value::{Missing, Value};
 use abscope::volume::{Volume, Voxels};
@@ -56,7 +56,7 @@ fn case_of_spacing(
     }
 }
 
-fn row(case: &Case, settings: &str) -> FeatureRow {
+fn row(case: &Case, settings: &str) -> Row {
     extract(case, &plan(settings)).remove(0)
 }
 
@@ -65,11 +65,12 @@ fn cuboid(size: [usize; 3]) -> impl Fn([usize; 3]) -> bool {
 }
 
 /// The value under the aggregation that the feature table speaks of.
-fn value(row: &FeatureRow, feature: &Feature) -> Value {
+fn value(row: &Row, feature: &Feature) -> Value {
     let merged = [Aggregation::NotAggregated, Aggregation::Merged3D, Aggregation::Volume3D];
     let (_, value) = row
-        .values
-        .iter()
+        .columns()
+        .own()
+        .zip(row.values())
         .find(|(c, _)| c.feature.id == feature.id && merged.contains(&c.aggregation))
         .unwrap_or_else(|| panic!("no column of {}", feature.id));
     *value
@@ -133,7 +134,7 @@ fn lines_planes_and_parts_give_finite_values_or_reasons() {
     ];
     for (i, case) in cases.iter().enumerate() {
         let row = row(case, &settings);
-        for (column, value) in &row.values {
+        for (column, value) in row.columns().own().zip(row.values()) {
             match value {
                 Ok(v) => assert!(v.is_finite(), "case {i}: {} is {v}", column.name()),
                 Err(reason) => assert!(
@@ -184,9 +185,8 @@ fn more_levels_than_the_engine_takes_are_missing_with_that_reason() {
     let ramp = |[x, y, z]: [usize; 3]| (100 * x + 7 * y + z) as f32 / 3.0;
     let fine = format!("{NATIVE}[discretisation]\nmethod = \"fixed_bin_size\"\nwidth = 0.001\n");
     let row = row(&case(cuboid([4, 4, 4]), ramp), &fine);
-    for (column, value) in &row.values {
-        let levels =
-            column.feature.family.aggregations().len() > 1 || column.feature.id.starts_with("ih_");
+    for (column, value) in row.columns().own().zip(row.values()) {
+        let levels = column.feature.family().has_matrices() || column.feature.id.starts_with("ih_");
         if levels {
             assert_eq!(*value, Err(Missing::TooManyLevels), "{}", column.name());
         }
@@ -197,7 +197,7 @@ fn more_levels_than_the_engine_takes_are_missing_with_that_reason() {
 #[test]
 fn a_region_that_re_segmentation_empties_has_a_shape_and_reasons() {
     let row = row(&case(cuboid([4, 4, 4]), |_| 900.0), NATIVE);
-    for (column, value) in &row.values {
+    for (column, value) in row.columns().own().zip(row.values()) {
         let id = column.feature.id;
         let of_intensity = !id.starts_with("morph_")
             || ["integ", "moran", "geary", "com"].iter().any(|s| id == format!("morph_{s}"));

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use abscope::batch::discover::discover;
-use abscope::export::csv;
 use abscope::extract::extract;
 use abscope::ingest::{Case, LoadOptions, load};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
+use abscope::table::write_csv;
 use assert_cmd::prelude::*;
 
 const PHANTOM: &str = "fixtures/ibsi/ct_radiomics_phantom";
@@ -23,7 +23,7 @@ fn phantom(name: &str) -> PathBuf {
 }
 
 fn options() -> LoadOptions {
-    LoadOptions { patient: Some("P".into()), kvp: Some(120.0), ..LoadOptions::default() }
+    LoadOptions::default().patient("P".to_owned()).kvp(120.0)
 }
 
 fn loaded(image: &str, mask: &str) -> Case {
@@ -37,7 +37,7 @@ fn features(mut case: Case) -> Vec<u8> {
     }
     let plan = Plan::resolve(&Settings::default()).expect("the default settings");
     let mut table = Vec::new();
-    csv::write(&extract(&case, &plan), &mut table).expect("written");
+    write_csv(&extract(&case, &plan), &plan, &mut table).expect("written");
     table
 }
 
@@ -74,7 +74,7 @@ fn formats_mix_and_a_folder_serves_as_both() {
 #[test]
 fn lesions_are_chosen_by_name_number_or_pattern_and_sites_by_the_users_table() {
     let take = |roi: &str| {
-        let options = LoadOptions { roi: vec![roi.into()], ..options() };
+        let options = options().roi([roi]);
         load(&phantom("dicom"), &phantom("dicom"), &options)
     };
     for roi in ["GTV-1", "gtv-1", "1", "GTV.*"] {
@@ -88,7 +88,7 @@ fn lesions_are_chosen_by_name_number_or_pattern_and_sites_by_the_users_table() {
     let with = |text: &str| {
         std::fs::write(&table, text).expect("written");
         let sites = abscope::ingest::sites::SiteTable::read(&table).expect("a table");
-        let options = LoadOptions { site_table: Some(sites), ..options() };
+        let options = options().site_table(sites);
         load(&phantom("dicom"), &phantom("dicom"), &options).expect("loads")
     };
     assert_eq!(with("roi,site\nGTV.*,lung\n").lesions[0].site.as_deref(), Some("lung"));
@@ -182,7 +182,7 @@ fn what_leaves_a_choice_or_holds_nothing_is_an_error_that_says_so() {
     assert!(problem.to_string().contains("no structure set"), "{problem}");
     let rs = phantom("dicom/DCM_RS_00060.dcm");
     std::fs::copy(&rs, folder.path().join("rs1")).expect("copied");
-    let options = LoadOptions { series: Some("1.2.3".into()), ..options() };
+    let options = options().series("1.2.3".to_owned());
     let problem = load(folder.path(), &rs, &options).expect_err("another series");
     let uid = "1.3.6.1.4.1.9590.100.1.2.296658988911737913102339329841519593982";
     assert!(problem.to_string().contains(uid), "{problem}");

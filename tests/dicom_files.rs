@@ -121,7 +121,7 @@ fn every_orientation_and_multi_frame_has_its_voxels_in_place() {
 }
 
 fn case(image: &str, mask: &str, options: LoadOptions) -> Case {
-    let options = LoadOptions { patient: Some("P".into()), ..options };
+    let options = options.patient("P".to_owned());
     load(&made(image), &made(mask), &options).unwrap_or_else(|e| panic!("{mask}: {e}"))
 }
 
@@ -174,13 +174,9 @@ fn binary_segments_overlap_and_their_frames_come_in_any_order() {
 #[test]
 fn fractions_belong_from_the_threshold_on() {
     for (threshold, from) in [(None, 20), (Some(0.25), 10)] {
-        let options = LoadOptions { fractional_threshold: threshold, ..LoadOptions::default() };
+        let options = LoadOptions::default().fractional_threshold(threshold);
         // The boxes end at column 13 of 40, below a half.
-        let read = load(
-            &made("seg/ct"),
-            &made("seg/fractional"),
-            &LoadOptions { patient: Some("P".into()), ..options },
-        );
+        let read = load(&made("seg/ct"), &made("seg/fractional"), &options.patient("P".to_owned()));
         if from == 20 {
             let problem = read.expect_err("nothing reaches 0.5").to_string();
             assert!(problem.contains("no lesion"), "{problem}");
@@ -210,8 +206,7 @@ fn label_maps_give_one_mask_per_value_also_for_a_part_of_the_slices() {
 
 #[test]
 fn contours_fill_voxel_centres_and_keep_their_holes() {
-    let options =
-        LoadOptions { roi: vec!["GTV.*".into(), "off image".into()], ..Default::default() };
+    let options = LoadOptions::default().roi(["GTV.*", "off image"]);
     let case = case("rtstruct/ct", "rtstruct/set", options);
     let outer = |x: usize, y: usize| (2..10).contains(&x) && (3..11).contains(&y);
     let hole = |x: usize, y: usize| (5..7).contains(&x) && (6..8).contains(&y);
@@ -252,7 +247,7 @@ fn damage(image: &str, mask: &str, step: usize) {
     let path = folder.path().join("mask");
     let whole = std::fs::read(made(mask)).expect("there");
     let read = || {
-        let options = LoadOptions { patient: Some("P".into()), ..LoadOptions::default() };
+        let options = LoadOptions::default().patient("P".to_owned());
         load(&made(image), &path, &options)
     };
     for length in (0..whole.len() - 2).step_by(step) {

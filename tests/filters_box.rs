@@ -1,7 +1,9 @@
 //! Filtering a lesion's box equals filtering the whole image, for every filter, boundary and
 //! dimension. Oracle: the whole image's response, cropped.
 
-use abscope::filters::{FilterSettings, respond, respond_all_in, respond_in, support};
+use abscope::filters::{
+    FilterSettings, respond, respond_all_in, respond_each_in, respond_in, seen, support,
+};
 use abscope::geometry::IndexBox;
 use ndarray::{Array3, ArrayView3, s};
 
@@ -146,6 +148,45 @@ fn several_filters_at_once_give_the_bytes_of_each_alone_with_any_number_of_threa
             assert!(a.1.iter().zip(&b.1).all(|(x, y)| x.to_bits() == y.to_bits()), "{}", a.0);
         }
     }
+}
+
+/// Every second map of each filter, and none of some.
+#[test]
+fn a_map_has_the_bytes_that_it_has_among_all_whichever_others_are_wanted() {
+    let image = image();
+    let bounds = IndexBox { min: [3, 2, 1], max: [12, 11, 9] };
+    let settings = settings();
+    let all = respond_all_in(&settings, image.view(), SPACING, &bounds).expect("runs");
+    let some: Vec<&str> = all.iter().skip(1).step_by(2).map(|(name, _)| name.as_str()).collect();
+    let each = respond_each_in(&settings, image.view(), SPACING, &bounds, |m| some.contains(&m))
+        .expect("runs");
+    assert!(each.len() < settings.len());
+    let got: Vec<_> = each.into_iter().flat_map(|(_, maps)| maps.expect("runs")).collect();
+    let expected: Vec<_> = all.iter().filter(|(name, _)| some.contains(&name.as_str())).collect();
+    assert_eq!(got.len(), expected.len());
+    for ((name, got), (expected_name, expected)) in got.iter().zip(expected) {
+        assert_eq!(name, expected_name);
+        assert!(got.iter().zip(expected).all(|(x, y)| x.to_bits() == y.to_bits()), "{name}");
+    }
+}
+
+#[test]
+fn a_filter_that_is_too_wide_leaves_the_others_as_they_are() {
+    let image = image();
+    let size = [20, 17, 11];
+    let bounds = IndexBox { min: [9, 8, 5], max: [12, 11, 8] };
+    let parse = |text: &str| -> FilterSettings { toml::from_str(text).expect(text) };
+    let settings = [
+        parse("name = 'wide'\nkind = 'log'\nsigma_mm = 1000.0"),
+        parse("name = 'mean'\nkind = 'mean'\nsupport_voxels = 3"),
+    ];
+    let each = respond_each_in(&settings, image.view(), SPACING, &bounds, |_| true).expect("runs");
+    let [(first, wide), (second, mean)] = &each[..] else { panic!("two filters") };
+    assert_eq!((&*first.name, &*second.name), ("wide", "mean"));
+    assert!(wide.as_ref().is_err_and(|e| e.to_string().contains("filter \"wide\"")));
+    let alone = respond_in(&settings[1], image.view(), SPACING, &bounds).expect("runs");
+    assert_eq!(mean.as_ref().expect("runs"), &alone);
+    assert_eq!(seen(&settings, SPACING, &bounds, size), bounds.grown([1; 3], size));
 }
 
 #[test]

@@ -48,8 +48,9 @@ fn agrees_with_the_teams(patient: &str, expected_rows: usize) {
     .expect("the fixtures are there");
     let plan = Plan::resolve(&Settings::parse(SETTINGS).expect("settings")).expect("plan");
     let row = extract(&case, &plan).remove(0);
-    let features = row.values.iter().map(|(c, v)| (c.feature.tag(c.aggregation), *v));
-    let steps = diagnostics::checks(&case.volume, &case.lesions[0].mask, &plan);
+    let features =
+        row.columns().own().zip(row.values()).map(|(c, v)| (c.feature.tag(c.aggregation), *v));
+    let steps = diagnostics::checks(&case.volume, &case.lesions[0].mask, &plan.preparation());
     let values: HashMap<_, _> =
         features.chain(steps.into_iter().map(|check| (check.tag, check.value))).collect();
 

@@ -64,10 +64,10 @@ impl Scan {
         };
         let plan = Plan::resolve(&Settings::parse(SETTINGS).expect("settings")).expect("plan");
         let row = extract(&case, &plan).remove(0);
-        row.values
-            .into_iter()
+        let named = row.columns().own().zip(row.values());
+        named
             .map(|(column, value)| {
-                (column.feature.tag(column.aggregation), (column.feature.family, value))
+                (column.feature.tag(column.aggregation), (column.feature.family(), *value))
             })
             .collect()
     }

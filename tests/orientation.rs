@@ -5,11 +5,11 @@ mod common;
 
 use std::path::Path;
 
-use abscope::export::csv;
 use abscope::extract::extract;
 use abscope::ingest::{LoadOptions, load};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
+use abscope::table::write_csv;
 use common::{Kind, Nifti};
 
 const SIZE: [usize; 3] = [44, 36, 20];
@@ -93,11 +93,11 @@ fn table(folder: &Path, source: [usize; 3], flip: [bool; 3]) -> String {
     let (image, mask) = (folder.join("image.nii.gz"), folder.join("mask.nii.gz"));
     stored(source, flip, Kind::I16, intensity).write(&image);
     stored(source, flip, Kind::U8, label).write(&mask);
-    let options = LoadOptions { patient: Some("P".into()), ..LoadOptions::default() };
+    let options = LoadOptions::default().patient("P".to_owned());
     let case = load(&image, &mask, &options).expect("loads");
     let plan = Plan::resolve(&Settings::parse(SETTINGS).expect("valid")).expect("resolves");
     let mut out = Vec::new();
-    csv::write(&extract(&case, &plan), &mut out).expect("writes");
+    write_csv(&extract(&case, &plan), &plan, &mut out).expect("writes");
     String::from_utf8(out).expect("text")
 }
 

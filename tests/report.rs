@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use abscope::geometry::Geometry;
 use abscope::output::nifti;
-use abscope::patient::report::{CohortPatient, CohortSignature, cohort_page};
+use abscope::report::{CohortPatient, CohortSignature, cohort_page};
 use assert_cmd::prelude::*;
 use base64::Engine;
 use common::abscope;

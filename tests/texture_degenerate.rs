@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use abscope::features::parameters::{DistanceWeighting, TextureParameters};
 use abscope::features::texture::{compute, compute_all};
-use abscope::features::{Aggregation, Family};
+use abscope::features::{Aggregation, Family, Selected};
 use abscope::region::Levels;
 use abscope::value::{Missing, Value};
 use ndarray::{Array3, Axis};
@@ -38,15 +38,10 @@ fn line(levels: &[u16]) -> Array3<u16> {
 
 /// All features of all families and aggregations, by column.
 fn all(array: &Array3<u16>) -> BTreeMap<String, Value> {
-    let wanted = TEXTURE.map(|family| (family, family.aggregations()));
+    let wanted = TEXTURE.map(|family| Selected::new(family, family.aggregations(), |_| true));
     let found = compute_all(&levels_of(array), &TextureParameters::default(), &wanted);
-    let mut values = BTreeMap::new();
-    for (_, aggregation, features) in found {
-        for (id, value) in features {
-            values.insert(format!("{id}_{}", aggregation.suffix()), value);
-        }
-    }
-    values
+    let named = wanted.iter().zip(found).flat_map(|(s, values)| s.columns().zip(values));
+    named.map(|((feature, aggregation), value)| (feature.tag(aggregation), value)).collect()
 }
 
 fn assert_values(array: &Array3<u16>, expected: &[(&str, Value)]) {
@@ -281,7 +276,7 @@ fn distance_weighting_counts_near_directions_more() {
         let parameters = TextureParameters { distance_weighting, ..Default::default() };
         let value = |family, aggregation, id: &str| {
             let values = compute(&levels, &parameters, family, aggregation);
-            let found = values.iter().find(|(name, _)| *name == id);
+            let found = values.iter().find(|(feature, _)| feature.id == id);
             found.and_then(|(_, value)| value.ok()).expect("a value")
         };
         let unequal = 2.0 * weight(1.0) + 2.0 * weight(5f64.sqrt());
@@ -313,16 +308,11 @@ fn the_number_of_threads_changes_nothing() {
 
 /// Features of the volume, which has no preferred axis.
 fn of_volume(array: &Array3<u16>) -> Vec<(&'static str, Value)> {
-    let wanted: [(Family, &[Aggregation]); 6] = TEXTURE.map(|family| match family {
-        Family::Glcm | Family::Glrlm => {
-            (family, &[Aggregation::Merged3D, Aggregation::Average3D][..])
-        }
-        _ => (family, &[Aggregation::Volume3D][..]),
-    });
-    compute_all(&levels_of(array), &TextureParameters::default(), &wanted)
-        .into_iter()
-        .flat_map(|(_, _, values)| values)
-        .collect()
+    let aggregations = [Aggregation::Merged3D, Aggregation::Average3D, Aggregation::Volume3D];
+    let wanted = TEXTURE.map(|family| Selected::new(family, &aggregations, |_| true));
+    let values = compute_all(&levels_of(array), &TextureParameters::default(), &wanted).concat();
+    let features = wanted.iter().flat_map(Selected::columns).map(|(feature, _)| feature.id);
+    features.zip(values).collect()
 }
 
 fn assert_same(a: &Array3<u16>, b: &Array3<u16>) {

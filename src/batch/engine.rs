@@ -4,14 +4,17 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failures::{Failure, Stage};
-use super::journal::{self, Journal, Record};
+use super::journal::{self, Journal, Record, ReportFiles};
 use super::load::{guarded, load};
 use super::manifest::CaseRequest;
 use super::progress::Event;
 use super::schedule::{Budget, Share};
 use super::{Listener, Options, footprint, scores};
 use crate::error::{Error, Result};
-use crate::extract;
+use crate::extract::extract;
+use crate::ingest::Case;
+use crate::report::examine;
+use crate::row::Row;
 use crate::signature::score::Scorer;
 
 /// What became of a case.
@@ -155,16 +158,10 @@ impl<'a> Engine<'a> {
         let key = self.key(request, &content);
         let resumed = self.journal.is_done(&key);
         if !resumed {
-            let plan = &self.options.plan;
-            let rows = guarded(request, Stage::Extract, || Ok(extract::extract(&case, plan)));
-            let rows = match rows {
-                Ok(rows) => rows,
+            let (record, report) = match self.record(request, &case) {
+                Ok(made) => made,
                 Err(failure) => return Ok(Status::Failed(failure)),
             };
-            let mut record = Record::new(&request.patient, &request.carried, &case.warnings, &rows);
-            let report = self.scorer.as_ref().and_then(|scorer| {
-                scores::add(&mut record, request, &case, &rows, scorer, self.options)
-            });
             self.journal.write(&key, &record, report.as_ref())?;
         }
         self.journal.remember(fingerprint, &content)?;
@@ -175,5 +172,24 @@ impl<'a> Engine<'a> {
             resumed,
         });
         Ok(Status::Done { key })
+    }
+
+    /// The values of a case, with scores and report where there is a model.
+    fn record(
+        &self,
+        request: &CaseRequest,
+        case: &Case,
+    ) -> Result<(Record, Option<ReportFiles>), Failure> {
+        let plan = &self.options.plan;
+        let record =
+            |rows: &[Row]| Record::new(&request.patient, &request.carried, &case.warnings, rows);
+        let Some(scorer) = &self.scorer else {
+            let rows = guarded(request, Stage::Extract, || Ok(extract(case, plan)))?;
+            return Ok((record(&rows), None));
+        };
+        let examined = guarded(request, Stage::Extract, || Ok(examine(case, plan)))?;
+        let mut record = record(examined.rows());
+        let report = scores::add(&mut record, request, &examined, scorer, self.options);
+        Ok((record, report))
     }
 }

@@ -221,8 +221,7 @@ mod tests {
 
     #[test]
     fn a_filter_of_which_no_map_is_wanted_costs_nothing() {
-        let mut plan = testing::plan(SIMONCELLI);
-        plan.features.maps = Some(vec!["original".into()]);
+        let plan = testing::plan(&format!("[features]\nmaps = [\"original\"]\n{SIMONCELLI}"));
         let unwanted = measured(&testing::case(), &plan) as usize;
         assert_eq!(unwanted, bytes(""));
         assert!(unwanted < bytes(SIMONCELLI));

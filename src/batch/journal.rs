@@ -25,8 +25,8 @@ use crate::features::{Column, ColumnKey, Columns};
 use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::sites::SiteTable;
 use crate::output::OutputFile;
-use crate::patient::report::CohortPatient;
 use crate::region::RegionFacts;
+use crate::report::CohortPatient;
 use crate::row::Row;
 use crate::value::{Missing, Value};
 

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::Options;
 use super::failures::{Failure, Stage};
 use super::manifest::CaseRequest;
-use crate::error::{Error, Result};
-use crate::ingest::{self, Case, LoadOptions};
+use crate::error::Result;
+use crate::ingest::{self, Case};
 
 /// Runs a stage of a case; an error or a panic is a failure of the case.
 pub(super) fn guarded<T>(
@@ -21,28 +21,14 @@ pub(super) fn guarded<T>(
     }
 }
 
-/// Loads a case and does what the manifest asks for beyond the readers.
+/// Loads a case, and gives its lesions the site and the ids that the manifest asks for.
 pub(super) fn load(request: &CaseRequest, options: &Options) -> Result<Case> {
-    let load_options = LoadOptions {
-        uneven_slices: options.uneven_slices,
+    let load_options = request
+        .load_options(options.regrid_mask)
+        .uneven_slices(options.uneven_slices)
         // A site that the row gives to all of its lesions needs no table.
-        site_table: options.site_table.clone().filter(|_| request.site.is_none()),
-        ..request.load_options(options.regrid_mask)
-    };
+        .site_table(options.site_table.clone().filter(|_| request.site.is_none()));
     let mut case = ingest::load(&request.image_path, &request.mask_path, &load_options)?;
-    if let Some(pattern) = &request.roi {
-        let names: Vec<String> = case.lesions.iter().filter_map(|l| l.name.clone()).collect();
-        case.lesions.retain(|l| l.name.as_deref().is_some_and(|name| pattern.is_match(name)));
-        if case.lesions.is_empty() {
-            let there = if names.is_empty() {
-                "its lesions have no names; use labels".to_owned()
-            } else {
-                format!("it has {}", names.join(", "))
-            };
-            let problem = format!("no lesion's name matches \"{pattern}\": {there}");
-            return Err(Error::bad_data(&request.mask_path, problem));
-        }
-    }
     if let Some(site) = &request.site {
         for lesion in case.lesions.iter_mut().filter(|lesion| lesion.site.is_none()) {
             lesion.site = Some(site.clone());

@@ -8,7 +8,7 @@ use super::journal;
 use super::manifest::CaseRequest;
 use crate::error::{Error, Result};
 use crate::output::OutputFile;
-use crate::patient::report::{CohortPatient, CohortSignature, cohort_page};
+use crate::report::{CohortPatient, CohortSignature, cohort_page};
 
 /// The page over all patients.
 pub(super) const COHORT: &str = "cohort.html";

@@ -9,8 +9,8 @@ use super::Options;
 use super::manifest::{Manifest, shown};
 use crate::error::{Error, Result};
 use crate::output::OutputFile;
-use crate::patient::report::CohortSignature;
 use crate::plan::Plan;
+use crate::report::CohortSignature;
 use crate::table::{Carried, Format};
 
 /// The schema of `run.json`.

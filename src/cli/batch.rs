@@ -32,7 +32,8 @@ const SOME_FAILED: u8 = 1;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A manifest (CSV with the columns patient, image, mask and, where wanted, labels, roi, site,
-    /// kvp, lesion and any others, which are carried through), or a folder to search.
+    /// kvp, lesion and any others, which are carried through), or a folder to search. The column roi
+    /// is a lesion's name or number, or a regular expression for the whole name; case does not matter.
     cases: PathBuf,
 
     /// The output folder: features, failures.csv, warnings.csv and, with a model, scores.csv,
@@ -163,7 +164,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// The settings' plan, or the model's own; a model that does not fit is refused before any work.
 fn plan(settings: Option<&PathBuf>, model: Option<&Model>) -> anyhow::Result<Plan> {
     let plan = match (settings, model) {
-        (None, Some(model)) => model.plan()?,
+        (None, Some(model)) => model.plan()?.clone(),
         _ => case::plan(settings)?,
     };
     if let Some(model) = model {

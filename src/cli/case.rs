@@ -1,6 +1,5 @@
 //! Arguments that say which image, which lesions and what is known of them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use abscope::ingest::dicom::series::SlicePolicy;
@@ -23,8 +22,8 @@ pub(crate) struct CaseArgs {
     #[arg(long, value_delimiter = ',', value_name = "LABEL")]
     labels: Vec<String>,
 
-    /// Take the lesions of this name or number, or whose whole name matches this regular expression;
-    /// may be given several times.
+    /// Take the lesions of this name or number, or whose whole name matches this regular expression
+    /// (case does not matter); may be given several times.
     #[arg(long, value_name = "ROI")]
     roi: Vec<String>,
 
@@ -88,21 +87,18 @@ impl From<UnevenSlices> for SlicePolicy {
 impl CaseArgs {
     pub(crate) fn load(&self) -> anyhow::Result<Case> {
         abscope::memory::keep_freed_blocks();
-        let sites: BTreeMap<String, String> = self.site.iter().cloned().collect();
-        let options = LoadOptions {
-            labels: self.labels.clone(),
-            roi: self.roi.clone(),
-            regrid_mask: self.regrid_mask,
-            patient: self.patient.clone(),
-            identify: self.identify,
-            kvp: self.kvp,
-            sites,
-            site_table: self.sites.as_deref().map(SiteTable::read).transpose()?,
-            series: self.series.clone(),
-            uneven_slices: self.uneven_slices.into(),
-            fractional_threshold: Some(self.fractional_threshold),
-            selection: None,
-        };
+        let options = LoadOptions::default()
+            .labels(&self.labels)
+            .roi(&self.roi)
+            .regrid_mask(self.regrid_mask)
+            .patient(self.patient.clone())
+            .identify(self.identify)
+            .kvp(self.kvp)
+            .sites(self.site.iter().cloned())
+            .site_table(self.sites.as_deref().map(SiteTable::read).transpose()?)
+            .series(self.series.clone())
+            .uneven_slices(self.uneven_slices.into())
+            .fractional_threshold(self.fractional_threshold);
         Ok(ingest::load(&self.image, &self.mask, &options)?)
     }
 }

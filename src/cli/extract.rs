@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use abscope::export::{csv, diagnostics, json, output::OutputFile};
 use abscope::ingest::Case;
+use abscope::output::OutputFile;
 use abscope::plan::Plan;
+use abscope::table::{diagnostics, json, write_csv};
 use anyhow::{Context, bail};
 
 use super::case::{self, CaseArgs};
@@ -42,7 +43,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let rows = abscope::extract::extract(&case, &plan);
     match format {
-        Format::Csv => csv::write(&rows, &mut output).context("cannot write the table")?,
+        Format::Csv => write_csv(&rows, &plan, &mut output).context("cannot write the table")?,
         Format::Json => {
             serde_json::to_writer_pretty(&mut output, &json::document(&case, &plan, &rows))?;
             output.write_all(b"\n")?;

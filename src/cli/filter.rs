@@ -37,7 +37,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = case::plan(Some(&args.settings))?;
     ensure!(
-        !plan.filters.is_empty(),
+        !plan.processing().filters.is_empty(),
         "{}: has no filter; add one, such as\n\n[[filter]]\nname = \"log-3mm\"\nkind = \"log\"\n\
          sigma_mm = 3.0",
         args.settings.display()
@@ -48,12 +48,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("warning: {}: {warning}", args.image.display());
     }
     let volume = image.volume;
-    let spacing = plan.resampling.spacing_mm.resolve(volume.geometry().spacing);
+    let spacing = plan.processing().resampling.spacing_mm.resolve(volume.geometry().spacing);
     let grid = WorkingGrid::new(volume.geometry(), spacing);
     let whole = IndexBox::whole(grid.geometry.size);
-    let voxels = intensities(&volume, &grid, &whole, &plan);
+    let voxels = intensities(&volume, &grid, &whole, &plan.processing().resampling);
     // One filter after the other: the maps of a whole image are large.
-    for filter in &plan.filters {
+    for filter in &plan.processing().filters {
         for (name, map) in filters::respond(filter, voxels.view(), grid.geometry.spacing)? {
             nifti::write(&folder.file(&format!("{name}.nii.gz")), &grid.geometry, map.view())
                 .with_context(|| format!("response map {name}"))?;

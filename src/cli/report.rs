@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use abscope::export::{csv, output::OutputFolder, scores};
-use abscope::extract::extract;
-use abscope::patient::perturbations::measurement_errors;
-use abscope::patient::report::{self, Report};
-use abscope::patient::{AssessOptions, MeasurementError, assess};
+use abscope::output::OutputFolder;
+use abscope::patient::AssessOptions;
 use abscope::plan::Plan;
+use abscope::report::examine;
 use abscope::settings::Settings;
 use abscope::signature::Model;
-use abscope::signature::score::{LesionValues, Origin};
-use anyhow::{Context, ensure};
+use abscope::signature::score::Origin;
+use anyhow::ensure;
 
 use super::case::CaseArgs;
 
@@ -63,45 +61,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = model.plan()?;
     let scorer = match &args.settings {
         Some(file) => model.scorer(Origin::Plan(&Plan::resolve(&Settings::read(file)?)?))?,
-        None => model.scorer(Origin::Plan(&plan))?,
+        None => model.scorer(Origin::Plan(plan))?,
     };
     let output = OutputFolder::create(&args.output, args.force)?;
     let case = args.case.load()?;
     for warning in &case.warnings {
         eprintln!("warning: {warning}");
     }
-
-    let rows = extract(&case, &plan);
-    let lesions: Vec<LesionValues> = rows.iter().map(LesionValues::from).collect();
-    for lesion in &lesions {
-        // A covariate that the user can give is asked for before the long part of the work.
-        match scorer.score(lesion) {
-            Err(refusal) if refusal.is_request() => return Err(refusal.into()),
-            _ => {}
-        }
-    }
-    let errors: Vec<MeasurementError> = if args.perturbations > 0 {
-        measurement_errors(&case, &rows, &scorer, &plan, args.perturbations, args.seed)?
-    } else {
-        let of = |l: &LesionValues| MeasurementError::from_model(&model, l.volume_ml);
-        lesions.iter().map(of).collect()
-    };
-    let options = AssessOptions { perturbations: args.perturbations, seed: args.seed };
-    let assessment = assess(&scorer, &lesions, &errors, options)?;
-
-    let report = Report { case: &case, model: &model, plan: &plan, assessment: &assessment };
-    let mut table = Vec::new();
-    csv::write(&rows, &mut table).context("cannot write features.csv")?;
-    output.write("features.csv", &table)?;
-    let mut table = Vec::new();
-    scores::write(&model, [&assessment], &mut table).context("cannot write scores.csv")?;
-    output.write("scores.csv", &table)?;
-    let mut json = serde_json::to_vec_pretty(&report.json())?;
-    json.push(b'\n');
-    output.write("report.json", &json)?;
-    output.write("report.html", report::page(&report)?.as_bytes())?;
+    let examined = examine(&case, plan);
+    let options = AssessOptions::default().perturbations(args.perturbations).seed(args.seed);
+    let report = examined.report(&scorer, options)?;
+    report.write_to(&output)?;
     output.finish()?;
 
+    let assessment = report.assessment();
     for sentence in &assessment.headline {
         println!("{sentence}");
     }

@@ -1,14 +1,15 @@
 //! `abscope score`: a feature table and a signature to scores.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use abscope::export::{output::OutputFile, scores};
-use abscope::patient::{AssessOptions, Assessment, MeasurementError, assess};
-use abscope::signature::Model;
-use abscope::signature::score::{LesionValues, Origin};
-use abscope::table::Table;
+use abscope::output::OutputFile;
+use abscope::patient::scores::Provenance;
+use abscope::patient::{AssessOptions, Assessment, assess_rows};
+use abscope::signature::{Model, Origin};
+use abscope::table::scores::{SCHEMA, ScoreWriter};
+use abscope::table::{Format, Table};
 use anyhow::{Context, bail};
 
 /// Score the lesions of a feature table.
@@ -26,36 +27,18 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
 
-    /// The scores to write; the ending chooses the format: .csv or .json.
+    /// The scores to write; the ending chooses the format: .csv, .jsonl, .parquet or .json.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let json = match args.output.extension().and_then(|e| e.to_str()) {
-        Some("csv") => false,
-        Some("json") => true,
-        _ => bail!("{}: the output must end in .csv or .json", args.output.display()),
-    };
     let model = Model::read(&args.model)?;
-    let mut output = OutputFile::create(&args.output)?;
+    let output = Output::create(&args.output)?;
     let table = Table::read(&args.features)?;
     let patients = assess_table(&model, &table, args.seed)?;
-    if json {
-        let document = serde_json::json!({
-            "schema": "abscope.scores/1",
-            "version": env!("CARGO_PKG_VERSION"),
-            "note": scores::note(&model),
-            "model": { "id": model.id, "version": model.version, "hash": model.hash() },
-            "patients": patients,
-        });
-        serde_json::to_writer_pretty(&mut output, &document)?;
-        output.write_all(b"\n")?;
-    } else {
-        scores::write(&model, &patients, &mut output)?;
-    }
-    output.finish()?;
-    let note = scores::note(&model);
+    output.write(&model, &patients)?;
+    let note = model.note();
     if !note.is_empty() {
         eprintln!("note: {note}");
     }
@@ -68,54 +51,55 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(unscored > 0)))
 }
 
+/// The file of the scores.
+enum Output {
+    Table(ScoreWriter),
+    /// One document with each patient's assessment.
+    Json(OutputFile),
+}
+
+impl Output {
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        match (Format::of(path), path.extension().and_then(|e| e.to_str())) {
+            (Some(format), _) => Ok(Self::Table(ScoreWriter::create(path, format)?)),
+            (None, Some("json")) => Ok(Self::Json(OutputFile::create(path)?)),
+            _ => {
+                bail!("{}: the output must end in .csv, .jsonl, .parquet or .json", path.display())
+            }
+        }
+    }
+
+    fn write(self, model: &Model, patients: &[Assessment]) -> anyhow::Result<()> {
+        match self {
+            Self::Table(mut table) => {
+                let provenance = Provenance::of(model);
+                for row in patients.iter().flat_map(|patient| provenance.rows(patient)) {
+                    table.write(&row)?;
+                }
+                Ok(table.finish()?)
+            }
+            Self::Json(mut file) => {
+                let document = serde_json::json!({
+                    "schema": SCHEMA,
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "note": model.note(),
+                    "model": { "id": model.id(), "version": model.version(), "hash": model.hash() },
+                    "patients": patients,
+                });
+                serde_json::to_writer_pretty(&mut file, &document)?;
+                file.write_all(b"\n")?;
+                Ok(file.finish()?)
+            }
+        }
+    }
+}
+
 /// Scores every patient of a table, patients in the table's order.
 fn assess_table(model: &Model, table: &Table, seed: u64) -> anyhow::Result<Vec<Assessment>> {
-    let scorer = model.scorer(origin(table)?)?;
-    by_patient(table)
-        .into_iter()
-        .map(|lesions| {
-            let errors: Vec<MeasurementError> =
-                lesions.iter().map(|l| MeasurementError::from_model(model, l.volume_ml)).collect();
-            let patient = lesions[0].patient.clone();
-            assess(&scorer, &lesions, &errors, AssessOptions { perturbations: 0, seed })
-                .with_context(|| format!("patient {patient}"))
-        })
-        .collect()
-}
-
-fn origin(table: &Table) -> anyhow::Result<Origin<'_>> {
-    Ok(table.plan_hash()?.map_or(Origin::Foreign, Origin::Hash))
-}
-
-/// Refuses a table that was made with other settings than the model's; the model need not be
-/// complete.
-pub(crate) fn same_settings(model: &Model, table: &Table) -> anyhow::Result<()> {
-    let hash = table.plan_hash()?;
-    match (&model.extraction.hash, hash) {
-        (Some(wanted), Some(found)) if wanted == found => Ok(()),
-        (None, None) => Ok(()),
-        (Some(wanted), found) => bail!(
-            "{}: the model needs features of plan {wanted}, the table has {}; extract it with the \
-             settings of `abscope model show --settings`",
-            table.path.display(),
-            found.unwrap_or("no plan hash")
-        ),
-        (None, Some(_)) => bail!(
-            "{}: was extracted by abscope, but the model's terms are columns of another engine",
-            table.path.display()
-        ),
-    }
-}
-
-fn by_patient(table: &Table) -> Vec<Vec<LesionValues>> {
-    let mut groups: Vec<Vec<LesionValues>> = Vec::new();
-    let mut at = std::collections::BTreeMap::new();
-    for lesion in table.lesions() {
-        let index = *at.entry(lesion.patient.clone()).or_insert(groups.len());
-        if index == groups.len() {
-            groups.push(Vec::new());
-        }
-        groups[index].push(lesion);
-    }
-    groups
+    let scorer = model.scorer(Origin::of_table(table)?)?;
+    let options = AssessOptions::default().seed(seed);
+    let assess = |rows: Vec<_>| {
+        assess_rows(&scorer, &rows, options).with_context(|| format!("patient {}", rows[0].patient))
+    };
+    table.by_patient().into_iter().map(assess).collect()
 }

@@ -10,7 +10,6 @@ use super::operator::{Grid, Operator};
 use super::parameter::Parameter;
 use super::problem::Problem;
 use super::settings::Dimension;
-use super::{gabor, laws, log, mean, riesz, simoncelli, wavelet};
 
 /// A kind of filter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +49,7 @@ macro_rules! filters {
         title: $title:literal,
         $($field:ident: $value:expr),* $(,)?
     })*) => {
-        $(pub use $module::$Kind;)*
+        $(pub use super::$module::$Kind;)*
 
         /// A filter of the second IBSI standard and its parameters.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,7 +66,7 @@ macro_rules! filters {
         pub static FILTERS: &[FilterKind] = &[$(FilterKind {
             key: $key,
             title: $title,
-            parameters: $module::PARAMETERS,
+            parameters: super::$module::PARAMETERS,
             $($field: $value,)*
         }),*];
 

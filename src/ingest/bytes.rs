@@ -11,16 +11,14 @@ use std::path::Path;
 #[cfg(unix)]
 use memmap2::Advice;
 use memmap2::{Mmap, MmapMut};
-use sha2::{Digest, Sha256};
 
-use crate::digest::hex;
 use crate::error::{Error, Result};
 
 /// Maps a file for reading. An empty file gives no bytes.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be opened; [`Error::BadData`] if it is a folder.
-pub fn map(path: &Path) -> Result<Mapped> {
+pub(crate) fn map(path: &Path) -> Result<Mapped> {
     let io = |e| Error::io(path, e);
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
@@ -41,7 +39,7 @@ pub fn map(path: &Path) -> Result<Mapped> {
 
 /// A file's bytes.
 #[derive(Debug)]
-pub struct Mapped(Option<Mmap>);
+pub(crate) struct Mapped(Option<Mmap>);
 
 impl std::ops::Deref for Mapped {
     type Target = [u8];
@@ -57,23 +55,39 @@ impl AsRef<[u8]> for Mapped {
     }
 }
 
+/// Memory that a reader fills.
+#[derive(Debug)]
+pub(crate) struct Memory(MmapMut);
+
 /// Zeroed memory for `len` bytes, in huge pages where the system has them: a CT of 150 MB would
 /// otherwise spend a quarter of its loading time on page faults.
 ///
 /// # Errors
 /// If the system refuses that much memory.
-pub fn zeroed(len: usize) -> std::io::Result<MmapMut> {
+pub(crate) fn zeroed(len: usize) -> std::io::Result<Memory> {
     let memory = MmapMut::map_anon(len.max(1))?;
     // Advice only: without huge pages everything works the same, slower.
     #[cfg(target_os = "linux")]
     let _ = memory.advise(Advice::HugePage);
-    Ok(memory)
+    Ok(Memory(memory))
 }
 
-/// SHA-256 of a file's bytes, in hexadecimal.
-///
-/// # Errors
-/// As [`map`].
-pub fn sha256(path: &Path) -> Result<String> {
-    Ok(hex(&Sha256::digest(&*map(path)?)))
+impl std::ops::Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl AsRef<[u8]> for Memory {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
 }

@@ -23,9 +23,11 @@ pub struct Case {
 }
 
 impl Case {
-    /// The masks of the lesions besides this one.
+    /// The masks of the patient's lesions but for this one, in order: what must not count as a
+    /// lesion's surroundings.
     pub fn others(&self, lesion: &Lesion) -> Vec<&Mask> {
-        self.lesions.iter().filter(|other| other.id != lesion.id).map(|other| &other.mask).collect()
+        let others = self.lesions.iter().filter(|other| other.id != lesion.id);
+        others.map(|other| &other.mask).collect()
     }
 }
 

@@ -1,13 +1,19 @@
 //! From files to a [`Case`]: one image and the lesions on its grid.
 
-pub mod bytes;
+mod bytes;
 pub mod case;
 pub mod dicom;
 mod load;
+mod names;
 pub mod nifti;
+mod options;
 pub mod pair;
+mod read;
 pub mod sites;
+mod source;
+mod wanted;
 
-pub use bytes::sha256;
 pub use case::{Case, InputFile, Lesion};
-pub use load::{LoadOptions, load};
+pub use load::load;
+pub use options::LoadOptions;
+pub use source::sha256;

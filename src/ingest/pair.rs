@@ -2,12 +2,37 @@
 
 use ndarray::Array3;
 
+use crate::error::{Problem, Remedy};
 use crate::geometry::{Geometry, GeometryDifference, IndexBox};
 use crate::mask::Mask;
 
 /// Corners of image and mask may lie this far apart, in voxels: header rounding moves them by about
 /// 1e-4, while a resampled or cropped mask is off by a good part of a voxel.
 pub const TOLERANCE_VOXELS: f64 = 0.01;
+
+/// The mask on the image's grid; `None` where nothing of it lies within.
+///
+/// A segmentation may hold some slices of the image (`partial`); a label map has the whole grid.
+///
+/// # Errors
+/// The grids differ, and the mask is not to be put on the image's (`may_regrid`).
+pub(super) fn fit(
+    mask: &Mask,
+    image: &Geometry,
+    may_regrid: bool,
+    partial: bool,
+) -> Result<Option<Mask>, Problem> {
+    match mismatch(image, mask.grid()) {
+        None => Ok(Some(adopt(image, mask))),
+        Some(_) if may_regrid || (partial && coincides(image, mask.grid())) => {
+            Ok(regrid(image, mask))
+        }
+        Some(difference) => {
+            let text = format!("lies on another grid than the image: {difference}");
+            Err(Problem::from(text).with_remedy(Remedy::RegridMask))
+        }
+    }
+}
 
 /// How a mask's grid differs from the image's, or `None` where it is the same.
 pub fn mismatch(image: &Geometry, mask: &Geometry) -> Option<GeometryDifference> {

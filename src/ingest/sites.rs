@@ -5,14 +5,16 @@
 
 use std::path::Path;
 
-use regex::{Regex, RegexBuilder};
-
+use super::case::Lesion;
+use super::names::NamePattern;
+use super::options::LoadOptions;
+use super::read::Region;
 use crate::error::{Error, Result};
 
 /// Sites by ROI name.
 #[derive(Clone, Debug, Default)]
 pub struct SiteTable {
-    rows: Vec<(String, Regex, String)>,
+    rows: Vec<(NamePattern, String)>,
 }
 
 impl SiteTable {
@@ -43,38 +45,54 @@ impl SiteTable {
             if roi.is_empty() || site.is_empty() {
                 return Err(Error::bad_data(path, format!("line {line} has an empty cell")));
             }
-            let pattern = whole_name(roi)
-                .map_err(|problem| Error::bad_data(path, format!("line {line}: {problem}")))?;
-            rows.push((roi.to_owned(), pattern, site.to_owned()));
+            let pattern = NamePattern::of(roi);
+            if !pattern.is_pattern() {
+                let problem = format!(
+                    "line {line}: \"{roi}\" is neither a name nor a regular expression, such as \
+                     GTV.*"
+                );
+                return Err(Error::bad_data(path, problem));
+            }
+            rows.push((pattern, site.to_owned()));
         }
         Ok(Self { rows })
     }
 
     /// The rows, names or patterns with their sites.
     pub fn rows(&self) -> Vec<(&str, &str)> {
-        self.rows.iter().map(|(roi, _, site)| (roi.as_str(), site.as_str())).collect()
+        self.rows.iter().map(|(roi, site)| (roi.text(), site.as_str())).collect()
     }
 
     /// The site of a ROI.
     pub fn site(&self, roi: &str) -> Option<&str> {
-        let roi = roi.trim();
-        let row = self
-            .rows
-            .iter()
-            .find(|(text, pattern, _)| text.eq_ignore_ascii_case(roi) || pattern.is_match(roi));
-        row.map(|(_, _, site)| site.as_str())
+        let row = self.rows.iter().find(|(pattern, _)| pattern.matches(roi));
+        row.map(|(_, site)| site.as_str())
     }
 }
 
-/// A regular expression for a whole name; case does not matter.
-pub(crate) fn whole_name(text: &str) -> std::result::Result<Regex, String> {
-    RegexBuilder::new(&format!("^(?:{text})$"))
-        .case_insensitive(true)
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|_| {
-            format!("\"{text}\" is neither a name nor a regular expression, such as GTV.*")
-        })
+/// The site of a lesion: the one that was given for it, else that of the table.
+pub(super) fn site_of(region: &Region, options: &LoadOptions) -> Option<String> {
+    let named = region.name.as_ref().and_then(|name| options.sites.get(name));
+    let given = options.sites.get(&region.id).or(named).cloned();
+    let looked_up = || {
+        let name = region.name.as_deref().unwrap_or(&region.id);
+        options.site_table.as_ref()?.site(name).map(str::to_owned)
+    };
+    given.or_else(looked_up)
+}
+
+/// # Errors
+/// A site was given for a lesion that is not there.
+pub(super) fn check_given(options: &LoadOptions, lesions: &[Lesion]) -> Result<()> {
+    for key in options.sites.keys() {
+        if !lesions.iter().any(|l| l.id == *key || l.name.as_ref() == Some(key)) {
+            let ids = lesions.iter().map(|l| l.id.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(Error::bad_request(format!(
+                "a site was given for lesion {key}, which is not there; the lesions are {ids}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::heterogeneity::Heterogeneity;
+use super::perturbations::measurement_errors;
 use super::ranking::{Certainty, Ranking};
 use super::uncertainty::{DRAWS, ErrorSource, LEVEL, MeasurementError, ScoreDraws, ScoreInterval};
 use crate::error::Result;
+use crate::ingest::Case;
 use crate::row::Row;
 use crate::signature::domain::{Flag, FlagCode, Severity};
 use crate::signature::model::Model;
@@ -106,13 +108,77 @@ pub struct Assessment {
     pub uncertainty: UncertaintyBasis,
 }
 
-/// What goes into an assessment besides the lesions' values.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// How a patient's lesions are assessed. The defaults are those of every report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct AssessOptions {
-    /// Perturbations asked for, for the record.
+    /// Perturbed copies of each lesion from which the measurement error of its score is found; 0
+    /// takes the model's reliability instead.
     pub perturbations: usize,
     /// Seed of all random numbers.
     pub seed: u64,
+}
+
+impl Default for AssessOptions {
+    fn default() -> Self {
+        Self { perturbations: 30, seed: 1 }
+    }
+}
+
+impl AssessOptions {
+    /// Perturbed copies of each lesion; 0 takes the model's reliability instead.
+    pub fn perturbations(mut self, perturbations: usize) -> Self {
+        self.perturbations = perturbations;
+        self
+    }
+
+    /// Seed of all random numbers.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+}
+
+/// Scores, ranks and compares the lesions of a case, whose values are `rows`.
+///
+/// # Errors
+/// As [`assess`]; or there are perturbations to do, and the model's plan has a filter that sees the
+/// whole image.
+pub fn assess_case(
+    scorer: &Scorer<'_>,
+    case: &Case,
+    rows: &[Row],
+    options: AssessOptions,
+) -> Result<Assessment> {
+    if options.perturbations == 0 {
+        return assess_rows(scorer, rows, options);
+    }
+    for row in rows {
+        // A covariate that the user can give is asked for before the long part of the work.
+        match scorer.score(row) {
+            Err(refusal) if refusal.is_request() => return Err(refusal.into()),
+            _ => {}
+        }
+    }
+    let plan = scorer.model().plan()?;
+    let AssessOptions { perturbations, seed } = options;
+    let errors = measurement_errors(case, rows, scorer, &plan, perturbations, seed)?;
+    assess(scorer, rows, &errors, options)
+}
+
+/// Scores, ranks and compares lesions of one patient of which only values are known: measurement
+/// errors are the model's own, by volume.
+///
+/// # Errors
+/// As [`assess`].
+pub fn assess_rows(
+    scorer: &Scorer<'_>,
+    rows: &[Row],
+    options: AssessOptions,
+) -> Result<Assessment> {
+    let of = |row: &Row| MeasurementError::from_model(scorer.model(), row.volume_ml);
+    let errors: Vec<MeasurementError> = rows.iter().map(of).collect();
+    assess(scorer, rows, &errors, options.perturbations(0))
 }
 
 /// Scores, ranks and compares the lesions of one patient.

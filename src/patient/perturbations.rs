@@ -1,5 +1,7 @@
 //! The measurement error of a patient's scores, from perturbed copies of each lesion.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::uncertainty::MeasurementError;
@@ -51,8 +53,11 @@ pub fn measurement_errors(
         .into_par_iter()
         .map(|(lesion, index)| {
             let copy = perturbers[lesion].as_ref()?.copy(index)?;
-            let (facts, values) = describe_all(&copy, plan);
-            scorer.standardised_terms(&rows[lesion].with(facts, values)).ok()
+            let (_, values) = describe_all(&copy, plan);
+            let own = &rows[lesion];
+            let mut row = Row::new(&own.patient, &own.lesion, Arc::clone(plan.columns()), values);
+            row.batch.clone_from(&own.batch);
+            scorer.standardised_terms(&row).ok()
         })
         .collect();
     Ok(done

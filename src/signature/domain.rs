@@ -349,7 +349,6 @@ pub(super) fn unknown_batch(batch: &str, policy: Policy) -> Flag {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::Columns;
     use crate::plan::Plan;
     use crate::settings::Settings;
 
@@ -392,7 +391,7 @@ mod tests {
     }
 
     fn flags(model: &Model, volume_ml: Option<f64>, facts: Vec<RegionFacts>) -> Vec<Flag> {
-        let mut row = Row::new("p", "1", Columns::default().into(), Vec::new());
+        let mut row = Row::new("p", "1", Default::default(), Vec::new());
         (row.volume_ml, row.facts) = (volume_ml, facts);
         of_facts(model, &row)
     }

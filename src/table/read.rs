@@ -66,6 +66,20 @@ impl Table {
         self.entries.iter().map(|entry| &entry.row)
     }
 
+    /// The rows of each patient, patients in the table's order.
+    pub fn by_patient(&self) -> Vec<Vec<Row>> {
+        let mut groups: Vec<Vec<Row>> = Vec::new();
+        let mut places = BTreeMap::new();
+        for row in self.rows() {
+            let place = *places.entry(&row.patient).or_insert(groups.len());
+            if place == groups.len() {
+                groups.push(Vec::new());
+            }
+            groups[place].push(row.clone());
+        }
+        groups
+    }
+
     /// The hash of the one plan that all rows were computed with; `None` where no row names one.
     ///
     /// # Errors

@@ -4,8 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use abscope::signature::Model;
-use abscope::signature::score::Origin;
+use abscope::signature::{Model, Origin, SignatureFile};
 use abscope::table::Table;
 use assert_cmd::prelude::*;
 use predicates::str::contains;
@@ -115,15 +114,19 @@ fn outcome(kind: &str) -> String {
     format!("[outcome]\nkind = \"{kind}\"\n{keys}\n")
 }
 
-fn score_spread(model: &Path, features: &Path) -> (Model, Vec<f64>) {
+/// The file of a model that passes its check.
+fn written(model: &Path) -> SignatureFile {
+    Model::read(model).expect("a model that passes its check").file().clone()
+}
+
+fn score_spread(model: &Path, features: &Path) -> (SignatureFile, Vec<f64>) {
     let model = Model::read(model).expect("a model that passes its check");
     let table = Table::read(features).expect("a table");
-    let scorer = model.scorer(Origin::Foreign).expect("a complete model");
-    let scores = table
-        .lesions()
-        .map(|lesion| scorer.score(&lesion).expect("a score").linear_predictor)
-        .collect();
-    (model, scores)
+    let scorer =
+        model.scorer(Origin::of_table(&table).expect("one plan")).expect("a complete model");
+    let scores =
+        table.rows().map(|row| scorer.score(row).expect("a score").linear_predictor).collect();
+    (model.file().clone(), scores)
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn parquet_gives_the_model_of_the_csv() {
     let config = format!("{MODEL}{}{FOREIGN}{QUICK}", outcome("gaussian"));
     let model = |features: &str| {
         bench.run_on(features, &config).success();
-        let mut model = Model::read(&bench.path("model.toml")).expect("a model");
+        let mut model = written(&bench.path("model.toml"));
         assert_eq!(model.training.data_sha256.take().map(|h| h.len()), Some(64));
         model
     };
@@ -229,7 +232,7 @@ fn tables_of_other_engines_give_foreign_models() {
         });
         let features = format!("[features]\nengine = \"{engine}\"\n");
         bench.run(&format!("{MODEL}{}{features}{QUICK}", outcome("gaussian"))).success();
-        let model = Model::read(&bench.path("model.toml")).expect("a model");
+        let model = written(&bench.path("model.toml"));
         assert_eq!(model.extraction.foreign.as_ref().expect("foreign").engine, engine);
         assert!(model.extraction.hash.is_none() && model.extraction.settings.is_none());
         let names: Vec<String> = model.terms.iter().map(|t| t.column_name()).collect();
@@ -286,7 +289,7 @@ fn comparators_that_cannot_be_fitted_are_named_with_a_reason() {
         assert!(text.contains("no feature is left to train on"), "{text}");
     }
     assert!(read("report/report.html").contains("It could not be compared with volume alone."));
-    let model = Model::read(&bench.path("model.toml")).expect("a model");
+    let model = written(&bench.path("model.toml"));
     assert!(model.evaluation[0].value > 0.2);
 }
 
@@ -311,7 +314,7 @@ fn transformations_harmonisation_and_patients_as_units() {
     );
     bench.run(&config).success();
     let (model, _) = {
-        let model = Model::read(&bench.path("model.toml")).expect("a model");
+        let model = written(&bench.path("model.toml"));
         let batches: Vec<String> =
             model.batch.as_ref().expect("harmonisation").batches.keys().cloned().collect();
         assert_eq!(batches, ["a", "b"]);
@@ -342,19 +345,23 @@ fn features_that_do_not_repeat_are_left_out() {
     let bench = Bench::new();
     let table = Table::read(&bench.path("features.csv")).expect("a table");
     let mut repeats = "patient,lesion,volume_ml,repeat".to_owned();
-    let names: Vec<&String> = table.columns.iter().filter(|c| c.starts_with("original")).collect();
+    let names: Vec<&String> =
+        table.columns.names().iter().filter(|c| c.starts_with("original")).collect();
     names.iter().for_each(|n| write!(repeats, ",{n}").expect("text"));
     let mut rng = ChaCha8Rng::seed_from_u64(9);
-    for row in &table.rows {
+    for row in table.rows() {
         for repeat in 0..2 {
             write!(repeats, "\n{},{},1.5,{repeat}", row.patient, row.lesion).expect("text");
             for (j, name) in names.iter().enumerate() {
-                let at = table.columns.iter().position(|c| c == *name).expect("a column");
                 let noise: f64 = rng.sample(StandardNormal);
                 // The first feature carries the signal and does not repeat.
                 let error = if j == 0 { 6.0 } else { 0.1 };
-                write!(repeats, ",{}", row.values[at].expect("a value") + error * noise)
-                    .expect("text");
+                write!(
+                    repeats,
+                    ",{}",
+                    row.value(name).expect("a column").expect("a value") + error * noise
+                )
+                .expect("text");
             }
         }
     }

@@ -17,7 +17,8 @@ use super::object::{self, Fields, Opened};
 use super::series::PatientKey;
 use super::source::{self, Source};
 use crate::error::{Error, Result};
-use crate::ingest::{bytes, nifti};
+use crate::ingest::nifti;
+use crate::ingest::source::OpenFile;
 
 /// A folder's DICOM files by patient, study and series.
 #[derive(Clone, Debug, Default)]
@@ -160,7 +161,7 @@ impl Catalogue {
             }
             files.sort();
         } else {
-            bytes::map(path)?;
+            OpenFile::open(path)?;
             files.push(path.to_owned());
         }
         let looked = files
@@ -293,12 +294,12 @@ impl Found {
     }
 
     fn look(&mut self, path: &Path) {
-        let mapped = match bytes::map(path) {
-            Ok(mapped) => mapped,
+        let opened = match OpenFile::open(path) {
+            Ok(opened) => opened,
             Err(e) => return self.unreadable(path, &e),
         };
-        if source::is_zip(&mapped) {
-            let opened = source::for_each_member(path, |source, bytes| match bytes {
+        if source::is_zip(opened.bytes()) {
+            let visited = source::for_each_member(path, |source, bytes| match bytes {
                 Ok(bytes) if source::is_zip(&bytes) => self.problems.push(Problem {
                     file: source.display(),
                     problem: "is an archive within an archive and was not looked into".into(),
@@ -307,17 +308,18 @@ impl Found {
                 Ok(bytes) => self.file(source, Arc::new(bytes)),
                 Err(e) => self.unreadable(&source.display(), &e),
             });
-            if let Err(e) = opened {
+            if let Err(e) = visited {
                 self.unreadable(path, &e);
             }
             return;
         }
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if (name.ends_with(".nii") || name.ends_with(".nii.gz")) && nifti::is_nifti(path) {
+        if (name.ends_with(".nii") || name.ends_with(".nii.gz")) && nifti::looks_like_nifti(&opened)
+        {
             self.nifti.push(path.to_owned());
             return;
         }
-        self.file(Source::file(path), Arc::new(mapped));
+        self.file(Source::file(path), opened.shared());
     }
 
     fn file(&mut self, source: Source, bytes: object::Bytes) {

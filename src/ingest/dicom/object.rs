@@ -14,7 +14,7 @@ use dicom_transfer_syntax_registry::entries;
 
 pub use super::walk::PixelSpan;
 use super::walk::{self, Encoding};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::ingest::bytes;
 
 /// A parsed data set.
@@ -95,11 +95,14 @@ pub fn open_header(path: &Path) -> Result<Option<Opened>> {
 /// # Errors
 /// [`Error::BadData`] if they are damaged.
 pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opened>> {
-    let bad = |problem: String| Error::bad_data(path, problem);
-    let Some(mut file) = sniff((*bytes).as_ref()).map_err(bad)? else { return Ok(None) };
+    let Some(mut file) = sniff((*bytes).as_ref()).map_err(|problem| problem.in_file(path))? else {
+        return Ok(None);
+    };
     let mut bytes = bytes;
     if file.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
-        bytes = Arc::new(inflate(&(*bytes).as_ref()[file.start..]).map_err(bad)?);
+        bytes = Arc::new(
+            inflate(&(*bytes).as_ref()[file.start..]).map_err(|problem| problem.in_file(path))?,
+        );
         file.start = 0;
     }
     let data = &(*bytes).as_ref()[file.start..];
@@ -107,7 +110,7 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
         Ok(walked) => walked,
         // Without the magic word, what does not parse was no DICOM to begin with.
         Err(_) if !file.magic => return Ok(None),
-        Err(problem) => return Err(bad(problem)),
+        Err(problem) => return Err(problem.in_file(path)),
     };
     let end = if whole { data.len() } else { walked.header_end };
     let syntax = match file.encoding {
@@ -118,7 +121,9 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
     let object = match DicomObject::read_dataset_with_ts(&data[..end], &syntax) {
         Ok(object) => object,
         Err(_) if !file.magic => return Ok(None),
-        Err(e) => return Err(bad(format!("cannot be parsed as DICOM: {}", chain(&e)))),
+        Err(e) => {
+            return Err(Error::bad_data(path, format!("cannot be parsed as DICOM: {}", chain(&e))));
+        }
     };
     if !file.magic && object.get(tags::SOP_CLASS_UID).is_none() {
         return Ok(None);
@@ -147,7 +152,7 @@ struct Sniffed {
 }
 
 /// Finds the data set and its encoding; `None` where the bytes are no DICOM.
-fn sniff(bytes: &[u8]) -> Result<Option<Sniffed>, String> {
+fn sniff(bytes: &[u8]) -> Result<Option<Sniffed>, Problem> {
     let magic_at = |at: usize| bytes.get(at..at + 4) == Some(b"DICM");
     let (magic, mut at) = if magic_at(128) {
         (true, 132)
@@ -237,7 +242,7 @@ fn shown_encoding(data: &[u8]) -> Option<Encoding> {
     (!big_endian && fits).then_some(Encoding::IMPLICIT)
 }
 
-fn inflate(compressed: &[u8]) -> Result<Vec<u8>, String> {
+fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Problem> {
     let limit = (compressed.len() as u64).saturating_mul(MAX_DEFLATE_RATIO).min(MAX_INFLATED);
     let mut out = Vec::new();
     flate2::read::DeflateDecoder::new(compressed)
@@ -245,7 +250,7 @@ fn inflate(compressed: &[u8]) -> Result<Vec<u8>, String> {
         .read_to_end(&mut out)
         .map_err(|e| format!("its deflated data set is damaged ({e}); fetch it again"))?;
     if out.len() as u64 > limit {
-        return Err(format!("inflates to more than {limit} bytes"));
+        return Err(format!("inflates to more than {limit} bytes").into());
     }
     Ok(out)
 }

@@ -16,7 +16,7 @@ use super::contained::contained;
 use super::header::PixelFormat;
 use super::object::Opened;
 use super::walk;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 
 /// What padded pixels become: the HU of air, below every tissue.
 pub(super) const PADDING_HU: i16 = -1024;
@@ -60,7 +60,9 @@ pub(super) fn locate<'a>(
         return Ok(FrameBytes::Plain(&data[span.bytes.clone()][..needed as usize]));
     }
     decoder(opened)?;
-    walk::frames(data, span, frames, opened.encoding).map(FrameBytes::Encapsulated).map_err(bad)
+    walk::frames(data, span, frames, opened.encoding)
+        .map(FrameBytes::Encapsulated)
+        .map_err(|problem| problem.in_file(&opened.path))
 }
 
 /// The stored values of frame `index`.
@@ -99,7 +101,7 @@ pub(super) fn stored<'a>(
     }
 }
 
-fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Stored<'a>, String> {
+fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Stored<'a>, Problem> {
     let of_header = Claim {
         columns: format.columns,
         rows: format.rows,
@@ -111,13 +113,15 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
         return Err(format!(
             "the compressed image is {} x {}, the header says {} x {}",
             claim.columns, claim.rows, format.columns, format.rows
-        ));
+        )
+        .into());
     }
     if claim.components != 1 {
         return Err(format!(
             "the compressed image has {} values per pixel, the header says 1",
             claim.components
-        ));
+        )
+        .into());
     }
     if opened.transfer_syntax == uids::RLE_LOSSLESS {
         let bytes = Cow::Owned(run_lengths(bytes, format)?);
@@ -128,11 +132,11 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
     let mut out = Vec::new();
     match contained(|| codec.decode_frame(&frame, 0, &mut out)) {
         Some(Ok(())) => {}
-        Some(Err(e)) => return Err(e.to_string()),
+        Some(Err(e)) => return Err(e.to_string().into()),
         None => return Err("the codec gave up on damaged data; fetch the file again".into()),
     }
     if out.len() < format.frame_bytes() {
-        return Err(format!("{} bytes instead of {}", out.len(), format.frame_bytes()));
+        return Err(format!("{} bytes instead of {}", out.len(), format.frame_bytes()).into());
     }
     out.truncate(format.frame_bytes());
     Ok(Stored {
@@ -175,20 +179,20 @@ fn syntax_name(uid: &str) -> &'static str {
 
 /// Decodes run lengths (PS3.5, annex G): one segment per byte of a value, highest byte first. The
 /// registry's codec panics on segments that end early.
-fn run_lengths(bytes: &[u8], format: &PixelFormat) -> Result<Vec<u8>, String> {
+fn run_lengths(bytes: &[u8], format: &PixelFormat) -> Result<Vec<u8>, Problem> {
     let u32_at = |at: usize| {
         let word = bytes.get(at..at + 4).ok_or("is shorter than its header of 64 bytes")?;
-        Ok::<usize, String>(u32::from_le_bytes([word[0], word[1], word[2], word[3]]) as usize)
+        Ok::<usize, Problem>(u32::from_le_bytes([word[0], word[1], word[2], word[3]]) as usize)
     };
     let width = usize::from(format.bits_allocated / 8);
     let segments = u32_at(0)?;
     if segments != width || bytes.len() < 64 {
-        return Err(format!("has {segments} segments instead of {width}"));
+        return Err(format!("has {segments} segments instead of {width}").into());
     }
     let voxels = format.rows * format.columns;
     // A run of 128 takes 2 bytes: what the segments cannot hold is not allocated.
     if voxels > 64 * bytes.len() {
-        return Err(format!("{} bytes are too few for {voxels} voxels", bytes.len()));
+        return Err(format!("{} bytes are too few for {voxels} voxels", bytes.len()).into());
     }
     let mut out = vec![0u8; voxels * width];
     for segment in 0..segments {

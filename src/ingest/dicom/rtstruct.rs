@@ -11,7 +11,7 @@ use dicom_dictionary_std::tags;
 use ndarray::Array3;
 
 use super::object::{DicomObject, Fields};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::mask::Mask;
 
@@ -169,7 +169,7 @@ impl Roi {
     }
 
     /// The mask on a grid. `None` where no voxel is inside.
-    fn mask(&self, grid: &Geometry, notes: &mut Vec<String>) -> Result<Option<Mask>, String> {
+    fn mask(&self, grid: &Geometry, notes: &mut Vec<String>) -> Result<Option<Mask>, Problem> {
         let mut planar = Vec::with_capacity(self.contours.len());
         for contour in &self.contours {
             planar.push(Planar::new(contour, grid)?);
@@ -205,7 +205,7 @@ struct Planar {
 }
 
 impl Planar {
-    fn new(contour: &[Vec3], grid: &Geometry) -> Result<Self, String> {
+    fn new(contour: &[Vec3], grid: &Geometry) -> Result<Self, Problem> {
         let voxels: Vec<Vec3> = contour.iter().map(|p| grid.world_to_voxel(*p)).collect();
         let spread = |axis: usize| {
             let values = voxels.iter().map(|v| v[axis]);
@@ -221,7 +221,7 @@ impl Planar {
                 "a contour lies in no plane of the image: it spans {:.2} x {:.2} x {:.2} voxels; was \
                  it drawn on another series?",
                 spreads[0], spreads[1], spreads[2]
-            ));
+            ).into());
         }
         let place = voxels.iter().map(|v| v[axis]).sum::<f64>() / voxels.len() as f64;
         let [u, v] = others(axis);

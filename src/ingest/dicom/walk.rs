@@ -11,6 +11,8 @@ use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 
+use crate::error::Problem;
+
 /// Deepest nesting of sequences that is followed; structured reports reach about ten.
 const MAX_DEPTH: usize = 64;
 const UNDEFINED: u32 = u32::MAX;
@@ -82,7 +84,7 @@ struct Open {
 }
 
 /// Reads the element header at `at`.
-pub(super) fn element(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Element, String> {
+pub(super) fn element(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Element, Problem> {
     let take = |from: usize, len: usize| {
         bytes.get(from..from + len).ok_or_else(|| {
             format!("ends inside an element header, {} bytes in; fetch the file again", bytes.len())
@@ -119,7 +121,7 @@ pub(super) fn element(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Ele
 }
 
 /// Walks over a data set up to its pixel data, or over all of it where `whole`.
-pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walked, String> {
+pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walked, Problem> {
     let mut open: Vec<Open> = Vec::new();
     let mut at = 0;
     let mut found: Option<Walked> = None;
@@ -143,7 +145,8 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
                 return Err(format!(
                     "has a delimiter {} where nothing is open, at byte {at}",
                     e.tag
-                ));
+                )
+                .into());
             }
             at = e.value;
             continue;
@@ -163,7 +166,8 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
                 return Err(format!(
                     "has {} where an item of a sequence is due, at byte {at}",
                     e.tag
-                ));
+                )
+                .into());
             }
             let end = e.length.map(|n| fits(n).ok_or_else(|| overrun(n))).transpose()?;
             open.push(Open { end, is_item: true, encoding: here });
@@ -194,7 +198,9 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
         }
         if e.sequence {
             if open.len() >= 2 * MAX_DEPTH {
-                return Err(format!("nests sequences more than {MAX_DEPTH} deep, at byte {at}"));
+                return Err(
+                    format!("nests sequences more than {MAX_DEPTH} deep, at byte {at}").into()
+                );
             }
             let end = e.length.map(|n| fits(n).ok_or_else(|| overrun(n))).transpose()?;
             // An unknown value of undefined length is implicit little endian inside (PS3.5, 6.2.2).
@@ -210,7 +216,8 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
                     "element {} at byte {at} has {length} bytes, which are no whole numbers of \
                      {number} bytes; its lengths are wrong, fetch it again",
                     e.tag
-                ));
+                )
+                .into());
             }
             at = fits(length).ok_or_else(|| overrun(length))?;
         }
@@ -218,7 +225,7 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
 }
 
 /// The end of encapsulated pixel data: items up to the sequence's delimiter.
-fn fragments_end(bytes: &[u8], mut at: usize, encoding: Encoding) -> Result<usize, String> {
+fn fragments_end(bytes: &[u8], mut at: usize, encoding: Encoding) -> Result<usize, Problem> {
     loop {
         let e = element(bytes, at, encoding)?;
         match (e.tag, e.length) {
@@ -227,7 +234,8 @@ fn fragments_end(bytes: &[u8], mut at: usize, encoding: Encoding) -> Result<usiz
             _ => {
                 return Err(format!(
                     "its compressed pixel data is cut off or damaged at byte {at}; fetch it again"
-                ));
+                )
+                .into());
             }
         }
     }
@@ -240,7 +248,7 @@ pub(super) fn frames(
     span: &PixelSpan,
     frames: usize,
     encoding: Encoding,
-) -> Result<Vec<Vec<Range<usize>>>, String> {
+) -> Result<Vec<Vec<Range<usize>>>, Problem> {
     let mut at = span.bytes.start;
     let mut items: Vec<(usize, Range<usize>)> = Vec::new();
     loop {
@@ -257,7 +265,8 @@ pub(super) fn frames(
             _ => {
                 return Err(format!(
                     "its compressed pixel data is cut off or damaged at byte {at}; fetch it again"
-                ));
+                )
+                .into());
             }
         }
     }
@@ -279,7 +288,8 @@ pub(super) fn frames(
             "has {} fragments of compressed pixel data and {} offsets for {frames} frames",
             fragments.len(),
             offsets.len()
-        ));
+        )
+        .into());
     }
     let first = fragments[0].0;
     let mut out = vec![Vec::new(); frames];
@@ -289,7 +299,7 @@ pub(super) fn frames(
         list.ok_or("has a basic offset table that is out of order")?.push(range);
     }
     if let Some(empty) = out.iter().position(Vec::is_empty) {
-        return Err(format!("has no compressed pixel data for frame {}", empty + 1));
+        return Err(format!("has no compressed pixel data for frame {}", empty + 1).into());
     }
     Ok(out)
 }
@@ -333,10 +343,13 @@ mod tests {
             0xE0, 0xFF, 0xFF, 0xFF, 0xFF,
         ];
         let problem = walk(&level.repeat(100_000), Encoding::EXPLICIT, true).err();
-        assert!(problem.is_some_and(|p| p.contains("deep")));
+        assert!(problem.is_some_and(|p| p.to_string().contains("deep")));
         let long = [0x40, 0x00, 0x30, 0xA7, b'O', b'B', 0, 0, 0xF0, 0xFF, 0xFF, 0xFF, 1, 2];
         let problem = walk(&long, Encoding::EXPLICIT, true).err();
-        assert!(problem.is_some_and(|p| p.contains("claims 4294967280 bytes and 2 are left")));
+        assert!(
+            problem
+                .is_some_and(|p| p.to_string().contains("claims 4294967280 bytes and 2 are left"))
+        );
     }
 
     #[test]
@@ -344,7 +357,9 @@ mod tests {
         // (3006,0024) of FD, 30 bytes: three numbers, and a fourth cut off.
         let element = [&[0x06, 0x30, 0x24, 0x00, b'F', b'D', 30, 0][..], &[0; 30]].concat();
         let problem = walk(&element, Encoding::EXPLICIT, true).err();
-        assert!(problem.is_some_and(|p| p.contains("30 bytes") && p.contains("of 8 bytes")));
+        assert!(problem.is_some_and(
+            |p| p.to_string().contains("30 bytes") && p.to_string().contains("of 8 bytes")
+        ));
         // (0028,0010) Rows, US by the dictionary.
         let rows = [0x28, 0x00, 0x10, 0x00, 3, 0, 0, 0, 1, 2, 3];
         assert!(walk(&rows, Encoding::IMPLICIT, true).is_err());

@@ -107,7 +107,7 @@ pub struct Perturber<'a> {
 }
 
 impl<'a> Perturber<'a> {
-    /// Prepares a lesion. Nothing of it but its id is kept beyond what copies need.
+    /// Prepares a lesion.
     ///
     /// # Errors
     /// There is a filter that sees the whole image, which is not perturbed as a whole.
@@ -369,12 +369,12 @@ mod tests {
         }
     }
 
-    fn mean(prepared: &Prepared) -> f64 {
+    fn mean(prepared: &PreparedRegion) -> f64 {
         let values = prepared.roi.as_ref().expect("a region").values();
         values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64
     }
 
-    fn count(prepared: &Prepared) -> f64 {
+    fn count(prepared: &PreparedRegion) -> f64 {
         prepared.roi.as_ref().expect("a region").morphological_count() as f64
     }
 

@@ -49,7 +49,7 @@ pub fn page(prepared: &Prepared, config: &Config, trained: &Trained) -> Result<S
     environment.add_filter("pvalue", |p: f64| {
         if p < 0.001 { "p < 0.001".into() } else { format!("p = {p:.3}") }
     });
-    let css = include_str!("../../patient/report/base.css");
+    let css = include_str!("../../report/base.css");
     environment.add_global("css", Value::from_safe_string(css.into()));
     let failed = |e: minijinja::Error| Error::bad_request(format!("training report: {e:#}"));
     environment.add_template("train.html", include_str!("train.html")).map_err(failed)?;

@@ -28,43 +28,43 @@ const PROJECTION_PIXELS: usize = 320;
 
 /// One plane through a lesion. Positions of paths are in mm from the upper left corner.
 #[derive(Clone, Debug, Serialize)]
-pub struct View {
+pub(super) struct View {
     /// `axial`, `coronal` or `sagittal`.
-    pub plane: &'static str,
+    pub(super) plane: &'static str,
     /// Width and height, mm.
-    pub size: [f64; 2],
+    pub(super) size: [f64; 2],
     /// The image as a data URI.
-    pub image: String,
+    pub(super) image: String,
     /// Left, top, width and height of the image within the view, mm.
-    pub place: [f64; 4],
+    pub(super) place: [f64; 4],
     /// Outline of the lesion.
-    pub tumour: String,
+    pub(super) tumour: String,
     /// Outline of the ring; empty where there is none.
-    pub ring: String,
+    pub(super) ring: String,
     /// Letters at the left and the right edge (R/L, A/P).
-    pub sides: [&'static str; 2],
+    pub(super) sides: [&'static str; 2],
 }
 
 /// The coronal maximum-intensity projection with the lesions.
 #[derive(Clone, Debug, Serialize)]
-pub struct BodyMap {
+pub(super) struct BodyMap {
     /// Width and height, mm.
-    pub size: [f64; 2],
+    pub(super) size: [f64; 2],
     /// The image as a data URI.
-    pub image: String,
+    pub(super) image: String,
     /// The lesions.
-    pub lesions: Vec<Position>,
+    pub(super) lesions: Vec<Position>,
 }
 
 /// A lesion on the projection.
 #[derive(Clone, Debug, Serialize)]
-pub struct Position {
+pub(super) struct Position {
     /// Its id.
-    pub lesion: String,
+    pub(super) lesion: String,
     /// Outline of its projection.
-    pub path: String,
+    pub(super) path: String,
     /// Where its label stands, mm: at the centre, unless another label is there.
-    pub label: [f64; 2],
+    pub(super) label: [f64; 2],
 }
 
 /// A plane of a grid: the axes that become the picture's right and down, and the one across.
@@ -85,7 +85,7 @@ const PLANES: [Plane; 3] = [
 ];
 
 /// Three planes through a lesion, each where its cross-section is largest.
-pub fn views(volume: &Volume, lesion: &Lesion, prepared: &[PreparedRegion]) -> Vec<View> {
+pub(super) fn views(volume: &Volume, lesion: &Lesion, prepared: &[PreparedRegion]) -> Vec<View> {
     let grid = volume.geometry();
     let bounds = lesion.mask.bounds();
     let region = |wanted: Region| {
@@ -184,7 +184,7 @@ impl Frame<'_> {
 }
 
 /// Where the lesions lie in the body.
-pub fn body_map(case: &Case) -> BodyMap {
+pub(super) fn body_map(case: &Case) -> BodyMap {
     let grid = case.volume.geometry();
     let [nx, _, nz] = grid.size;
     let step = [nx.div_ceil(PROJECTION_PIXELS), nz.div_ceil(2 * PROJECTION_PIXELS)];

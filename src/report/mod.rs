@@ -2,20 +2,30 @@
 
 mod cohort;
 mod html;
-pub mod pictures;
+mod pictures;
 
 pub use cohort::{CohortPatient, CohortSignature, cohort_page};
-pub use html::page;
+
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::assess::Assessment;
-use super::words;
-use crate::ingest::Case;
+use self::pictures::View;
+
+use crate::error::Result;
+use crate::extract::each_prepared;
+use crate::ingest::{Case, Lesion};
+use crate::output::OutputFolder;
+use crate::patient::scores::Provenance;
+use crate::patient::{AssessOptions, Assessment, assess_case, words};
 use crate::plan::Plan;
+use crate::preprocess::PreparedRegion;
+use crate::row::Row;
 use crate::signature::domain::{Flag, FlagCode, Severity};
 use crate::signature::model::Model;
+use crate::signature::score::{Origin, Scorer};
+use crate::table::{scores, write_csv};
 
 /// The schema of the JSON document.
 pub const SCHEMA: &str = "abscope.report/1";
@@ -23,17 +33,69 @@ pub const SCHEMA: &str = "abscope.report/1";
 /// Perturbed copies without a score beyond this share are said.
 const LOST_COPIES: f64 = 0.1;
 
-/// What a report is made from.
-#[derive(Clone, Copy, Debug)]
+/// A case with its values and the pictures of its lesions, ready to be assessed.
+#[derive(Debug)]
+pub struct Examined<'a> {
+    case: &'a Case,
+    plan: &'a Plan,
+    rows: Vec<Row>,
+    /// Pictures in the order of the case's lesions.
+    views: Vec<Vec<View>>,
+}
+
+/// Computes the values of a case's lesions and draws them, from regions prepared once.
+pub fn examine<'a>(case: &'a Case, plan: &'a Plan) -> Examined<'a> {
+    let of_lesion = |lesion: &Lesion, prepared: &[PreparedRegion], row: Row| {
+        (row, pictures::views(&case.volume, lesion, prepared))
+    };
+    let (rows, views) = each_prepared(case, plan, of_lesion).into_iter().unzip();
+    Examined { case, plan, rows, views }
+}
+
+impl<'a> Examined<'a> {
+    /// The values, in the order of the case's lesions.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The report of the case under a model.
+    ///
+    /// # Errors
+    /// As [`assess_case`].
+    pub fn report(&'a self, scorer: &'a Scorer<'a>, options: AssessOptions) -> Result<Report<'a>> {
+        let assessment = assess_case(scorer, self.case, &self.rows, options)?;
+        Ok(Report { examined: self, model: scorer.model(), assessment })
+    }
+}
+
+/// A patient's report.
+#[derive(Debug)]
 pub struct Report<'a> {
-    /// The image and its lesions.
-    pub case: &'a Case,
-    /// The signature.
-    pub model: &'a Model,
-    /// The plan that features were computed with.
-    pub plan: &'a Plan,
-    /// The findings.
-    pub assessment: &'a Assessment,
+    examined: &'a Examined<'a>,
+    model: &'a Model,
+    assessment: Assessment,
+}
+
+/// From a case and a model to a patient's report in `folder`: `report.html`, `report.json`,
+/// `features.csv` and `scores.csv`.
+///
+/// # Errors
+/// The model cannot score images; a covariate that the model needs is missing; the folder is there
+/// already or cannot be written.
+pub fn write(
+    case: &Case,
+    model: &Model,
+    options: AssessOptions,
+    folder: &Path,
+) -> Result<Assessment> {
+    let plan = model.plan()?;
+    let scorer = model.scorer(Origin::Plan(plan))?;
+    let output = OutputFolder::create(folder, false)?;
+    let examined = examine(case, plan);
+    let report = examined.report(&scorer, options)?;
+    report.write_to(&output)?;
+    output.finish()?;
+    Ok(report.into_assessment())
 }
 
 /// Something the reader must know before the findings.
@@ -49,9 +111,52 @@ pub struct Warning {
 }
 
 impl Report<'_> {
+    /// What was found.
+    pub fn assessment(&self) -> &Assessment {
+        &self.assessment
+    }
+
+    /// What was found, without the case.
+    pub fn into_assessment(self) -> Assessment {
+        self.assessment
+    }
+
+    /// Writes the page, the same as JSON, and the tables of features and scores.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or the page not be made.
+    pub fn write_to(&self, folder: &OutputFolder) -> Result<()> {
+        let in_memory = "writing to memory does not fail";
+        let mut table = Vec::new();
+        write_csv(&self.examined.rows, self.examined.plan, &mut table).expect(in_memory);
+        folder.write("features.csv", &table)?;
+        let mut table = Vec::new();
+        let provenance = Provenance::of(self.model);
+        scores::write_csv(provenance.rows(&self.assessment), &mut table).expect(in_memory);
+        folder.write("scores.csv", &table)?;
+        let mut json = self.json_text();
+        json.push(b'\n');
+        folder.write("report.json", &json)?;
+        folder.write("report.html", self.html()?.as_bytes())
+    }
+
+    /// The page.
+    ///
+    /// # Errors
+    /// The template fails, which a test would show.
+    pub fn html(&self) -> Result<String> {
+        html::page(self)
+    }
+
+    /// [`Report::json`] as the bytes of a file.
+    pub fn json_text(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(&self.json()).expect("a report is plain data")
+    }
+
     /// Warnings in order of importance: of the model, of lesions, of the input.
     pub fn warnings(&self) -> Vec<Warning> {
-        let Self { case, model, assessment, .. } = self;
+        let Self { examined, model, assessment } = self;
+        let case = examined.case;
         let mut all = Vec::new();
         let mut of = |severity, lesion: Option<&str>, message: String| {
             all.push(Warning {
@@ -88,7 +193,7 @@ impl Report<'_> {
 
     /// The report as JSON; `docs/report.schema.json` describes it.
     pub fn json(&self) -> Value {
-        let Self { case, model, plan, assessment } = self;
+        let Self { examined: Examined { case, plan, .. }, model, assessment } = self;
         json!({
             "schema": SCHEMA,
             "use": "research use only; not a medical device",

@@ -5,11 +5,11 @@ use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
 use super::pictures::{self, View};
-use super::{Report, words};
+use super::{Examined, Report};
 use crate::error::{Error, Result};
-use crate::patient::assess::AssessedLesion;
+use crate::patient::AssessedLesion;
 use crate::patient::heterogeneity::Measure;
-use crate::preprocess;
+use crate::patient::words;
 use crate::signature::domain::{Flag, number};
 use crate::signature::score::TermKind;
 use crate::stats::Link;
@@ -24,27 +24,15 @@ const MOST_FLAGS: usize = 2;
 ///
 /// # Errors
 /// The template fails, which a test would show.
-pub fn page(report: &Report<'_>) -> Result<String> {
-    let Report { case, model, plan, assessment } = *report;
-    let others = |id: &str| {
-        let other = case.lesions.iter().filter(|l| l.id != id);
-        other.map(|l| &l.mask).collect::<Vec<_>>()
-    };
+pub(super) fn page(report: &Report<'_>) -> Result<String> {
+    let Report { examined: Examined { case, plan, views, .. }, model, assessment } = report;
     let lesions: Vec<LesionCard> = assessment
         .lesions
         .iter()
         .map(|assessed| {
-            let lesion = case.lesions.iter().find(|l| l.id == assessed.score.lesion);
-            let views = lesion.map(|lesion| {
-                let prepared = preprocess::prepare(
-                    &case.volume,
-                    &lesion.mask,
-                    &others(&lesion.id),
-                    &plan.preparation(),
-                );
-                pictures::views(&case.volume, lesion, &prepared)
-            });
-            LesionCard::new(assessed, views.unwrap_or_default())
+            let place = case.lesions.iter().position(|l| l.id == assessed.score.lesion);
+            let views = place.map_or(&[][..], |place| &views[place]);
+            LesionCard::new(assessed, views)
         })
         .collect();
     let scale = lesions
@@ -110,13 +98,13 @@ pub(super) fn render(name: &'static str, source: &'static str, context: Value) -
 
 /// What the page shows of a lesion besides its row in the table.
 #[derive(Serialize)]
-struct LesionCard {
-    lesion: AssessedLesion,
+struct LesionCard<'a> {
+    lesion: &'a AssessedLesion,
     /// The worst flags, and how many more there are.
     flags: Vec<Flag>,
     more_flags: Vec<Flag>,
     name: String,
-    views: Vec<View>,
+    views: &'a [View],
     bars: Vec<Bar>,
 }
 
@@ -130,8 +118,8 @@ struct Bar {
     contribution: f64,
 }
 
-impl LesionCard {
-    fn new(assessed: &AssessedLesion, views: Vec<View>) -> Self {
+impl<'a> LesionCard<'a> {
+    fn new(assessed: &'a AssessedLesion, views: &'a [View]) -> Self {
         let score = &assessed.score;
         let mut image: Vec<Bar> = Vec::new();
         let mut covariates = Vec::new();
@@ -167,7 +155,7 @@ impl LesionCard {
         flags.sort_by_key(|f| std::cmp::Reverse(f.severity));
         let more_flags = flags.split_off(flags.len().min(MOST_FLAGS));
         Self {
-            lesion: assessed.clone(),
+            lesion: assessed,
             flags,
             more_flags,
             name: words::lesion_name(assessed),

@@ -1,0 +1,181 @@
+//! A label map's lesions: runs of equal voxels, then a box around each label.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array3;
+
+use super::header::Header;
+use super::stream::{CHUNK, Stream};
+use super::{MAX_VOXELS, NiftiLabels};
+use crate::error::{Error, Result};
+use crate::geometry::{CanonicalOrder, Geometry, IndexBox};
+use crate::ingest::source::OpenFile;
+use crate::mask::Mask;
+
+/// A label map with more distinct labels than this is an image taken for a mask.
+const MAX_LABELS: usize = 4096;
+
+/// Reads an opened file as a label map.
+///
+/// # Errors
+/// As [`super::read_labels`].
+pub(in crate::ingest) fn read(file: &OpenFile) -> Result<NiftiLabels> {
+    let mut stream = Stream::new(file);
+    let header = Header::read(&mut stream)?;
+    let mut runs: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
+    let mut values = Vec::with_capacity(CHUNK);
+    let mut start = 0usize;
+    // Zero bytes are label 0 in every voxel type unless an offset is added: most of a label map can
+    // be skipped without looking at its voxels.
+    let zero_is_zero = header.inter == 0.0;
+    let voxel_bytes = header.voxel_bytes;
+    stream.for_each_chunk(&header, |bytes| {
+        for block in bytes.chunks(4096 * voxel_bytes) {
+            let count = block.len() / voxel_bytes;
+            if !(zero_is_zero && all_zero(block)) {
+                values.clear();
+                header.decode(block, &mut values);
+                collect_runs(&values, start, &header, &mut runs)?;
+            }
+            start += count;
+        }
+        Ok(())
+    })?;
+    let order = CanonicalOrder::of(&header.geometry.direction);
+    let geometry = order.geometry(&header.geometry);
+    let place = Place { stored: &header.geometry, order: &order };
+    let boxes: BTreeMap<u32, IndexBox> =
+        runs.iter().map(|(&label, runs)| (label, place.bounds(runs))).collect();
+    // Labels of a few voxels each can still span the grid, thousands of times over.
+    let together: u64 = boxes.values().map(|b| b.voxel_count() as u64).sum();
+    if together > MAX_VOXELS {
+        return Err(Error::too_big(format!(
+            "the boxes around its {} labels hold {together} voxels together; abscope reads up to \
+             {MAX_VOXELS} (are the labels scattered over the image? split the file)",
+            boxes.len()
+        ))
+        .with_path(file.path()));
+    }
+    let masks = boxes
+        .into_iter()
+        .filter_map(|(label, bounds)| {
+            let inside = place.voxels(&runs[&label], &bounds);
+            Some((label, Mask::new(geometry.clone(), bounds, inside)?))
+        })
+        .collect();
+    Ok(NiftiLabels { geometry, masks, warnings: header.warnings })
+}
+
+/// Consecutive stored voxels of one label.
+struct Run {
+    start: usize,
+    len: usize,
+}
+
+fn all_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0u8, |any, b| any | b) == 0
+}
+
+fn collect_runs(
+    values: &[f64],
+    start: usize,
+    header: &Header,
+    runs: &mut BTreeMap<u32, Vec<Run>>,
+) -> Result<()> {
+    let mut at = 0;
+    while at < values.len() {
+        let value = values[at];
+        let len = values[at..].iter().take_while(|v| **v == value).count().max(1);
+        if value != 0.0 {
+            if !(value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&value)) {
+                let [x, y, z] = header.stored_voxel(start + at);
+                return Err(Error::bad_data(
+                    &header.path,
+                    format!(
+                        "voxel ({x}, {y}, {z}) is {value}; a label map holds whole numbers from 0 \
+                         (is this an image, or a probability map to be thresholded first?)"
+                    ),
+                ));
+            }
+            let label = value as u32;
+            let list = runs.entry(label).or_default();
+            match list.last_mut() {
+                Some(last) if last.start + last.len == start + at => last.len += len,
+                _ => list.push(Run { start: start + at, len }),
+            }
+            if runs.len() > MAX_LABELS {
+                return Err(Error::bad_data(
+                    &header.path,
+                    format!(
+                        "more than {MAX_LABELS} distinct labels; this looks like an image, not a \
+                         label map"
+                    ),
+                ));
+            }
+        }
+        at += len;
+    }
+    Ok(())
+}
+
+/// Where stored voxels lie in canonical order.
+struct Place<'a> {
+    stored: &'a Geometry,
+    order: &'a CanonicalOrder,
+}
+
+impl Place<'_> {
+    fn canonical(&self, index: usize) -> [usize; 3] {
+        let [nx, ny, _] = self.stored.size;
+        let at = [index % nx, index / nx % ny, index / (nx * ny)];
+        std::array::from_fn(|a| {
+            let s = self.order.source[a];
+            if self.order.flip[a] { self.stored.size[s] - 1 - at[s] } else { at[s] }
+        })
+    }
+
+    /// Runs, cut at the ends of rows, since both ends of one that spans rows do not bound it: first
+    /// voxel, and one past the last.
+    fn rows(&self, runs: &[Run]) -> impl Iterator<Item = (usize, usize)> {
+        let nx = self.stored.size[0];
+        runs.iter().flat_map(move |run| {
+            let end = run.start + run.len;
+            let mut at = run.start;
+            std::iter::from_fn(move || {
+                let row_end = (at / nx + 1) * nx;
+                let piece = (at < end).then(|| (at, row_end.min(end)));
+                at = row_end.min(end);
+                piece
+            })
+        })
+    }
+
+    /// The box around runs, in canonical order.
+    fn bounds(&self, runs: &[Run]) -> IndexBox {
+        let mut min = [usize::MAX; 3];
+        let mut max = [0; 3];
+        for (start, end) in self.rows(runs) {
+            for corner in [self.canonical(start), self.canonical(end - 1)] {
+                for a in 0..3 {
+                    min[a] = min[a].min(corner[a]);
+                    max[a] = max[a].max(corner[a] + 1);
+                }
+            }
+        }
+        IndexBox { min, max }
+    }
+
+    /// The voxels of runs within the box around them.
+    fn voxels(&self, runs: &[Run], bounds: &IndexBox) -> Array3<bool> {
+        let [sx, sy, sz] = bounds.size();
+        let mut inside = Array3::from_elem((sz, sy, sx), false);
+        for (start, end) in self.rows(runs) {
+            for index in start..end {
+                let at = self.canonical(index);
+                let [x, y, z]: [usize; 3] = std::array::from_fn(|a| at[a] - bounds.min[a]);
+                inside[[z, y, x]] = true;
+            }
+        }
+        inside
+    }
+}

@@ -1,0 +1,107 @@
+//! What a caller may ask of the readers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::dicom::select::Selection;
+use super::dicom::series::SlicePolicy;
+use super::sites::SiteTable;
+
+/// What a caller may ask of the readers: the defaults, changed by what is called on them.
+///
+/// ```
+/// use abscope::ingest::LoadOptions;
+///
+/// let options = LoadOptions::default().kvp(120.0).labels(["1", "3"]);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct LoadOptions {
+    pub(super) labels: Vec<String>,
+    pub(super) roi: Vec<String>,
+    pub(super) regrid_mask: bool,
+    pub(super) patient: Option<String>,
+    pub(super) identify: bool,
+    pub(super) kvp: Option<f64>,
+    pub(super) sites: BTreeMap<String, String>,
+    pub(super) site_table: Option<SiteTable>,
+    pub(super) series: Option<String>,
+    pub(super) uneven_slices: SlicePolicy,
+    pub(super) fractional_threshold: Option<f64>,
+    pub(super) selection: Option<Arc<Selection>>,
+}
+
+impl LoadOptions {
+    /// Labels (or ROI or segment numbers) to take; all where empty.
+    pub fn labels<T: Into<String>>(mut self, labels: impl IntoIterator<Item = T>) -> Self {
+        self.labels = labels.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lesions to take, all where empty: each a name or number as it is, or a regular expression for
+    /// the whole name; case does not matter.
+    pub fn roi<T: Into<String>>(mut self, roi: impl IntoIterator<Item = T>) -> Self {
+        self.roi = roi.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether a mask on another grid is put on the image's grid (nearest voxel) or refused.
+    pub fn regrid_mask(mut self, regrid: bool) -> Self {
+        self.regrid_mask = regrid;
+        self
+    }
+
+    /// The patient's id in all output; a pseudonym is made up where absent.
+    pub fn patient(mut self, id: impl Into<Option<String>>) -> Self {
+        self.patient = id.into();
+        self
+    }
+
+    /// Whether a DICOM image's own PatientID takes the place of the pseudonym.
+    pub fn identify(mut self, identify: bool) -> Self {
+        self.identify = identify;
+        self
+    }
+
+    /// Tube voltage, kV, where the image does not say or says wrong.
+    pub fn kvp(mut self, kvp: impl Into<Option<f64>>) -> Self {
+        self.kvp = kvp.into();
+        self
+    }
+
+    /// Sites by lesion id or name.
+    pub fn sites(mut self, sites: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.sites = sites.into_iter().collect();
+        self
+    }
+
+    /// Sites by ROI name, for lesions that [`LoadOptions::sites`] does not have.
+    pub fn site_table(mut self, table: impl Into<Option<SiteTable>>) -> Self {
+        self.site_table = table.into();
+        self
+    }
+
+    /// SeriesInstanceUID of the CT, where a folder holds several.
+    pub fn series(mut self, uid: impl Into<Option<String>>) -> Self {
+        self.series = uid.into();
+        self
+    }
+
+    /// What to do with missing or unevenly spaced slices and gantry tilt.
+    pub fn uneven_slices(mut self, policy: SlicePolicy) -> Self {
+        self.uneven_slices = policy;
+        self
+    }
+
+    /// Lowest fraction of a fractional segmentation that belongs to a lesion; 0.5 where absent.
+    pub fn fractional_threshold(mut self, fraction: impl Into<Option<f64>>) -> Self {
+        self.fractional_threshold = fraction.into();
+        self
+    }
+
+    /// What a catalogue has found at the paths already.
+    pub fn selection(mut self, selection: impl Into<Option<Arc<Selection>>>) -> Self {
+        self.selection = selection.into();
+        self
+    }
+}

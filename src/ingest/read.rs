@@ -1,0 +1,167 @@
+//! Reading what was found: an image, and lesions on the grid of their source.
+
+use std::path::Path;
+
+use super::case::InputFile;
+use super::dicom::identity::Pseudonyms;
+use super::dicom::select::{DelineationChoice, SeriesChoice};
+use super::dicom::{lesions, series, source};
+use super::nifti;
+use super::options::LoadOptions;
+use super::source::OpenFile;
+use super::wanted::Wanted;
+use crate::error::{Error, Remedy, Result};
+use crate::mask::Mask;
+use crate::volume::Volume;
+
+/// An image as it was read.
+pub(super) struct Image {
+    pub(super) volume: Volume,
+    pub(super) kvp: Option<f64>,
+    /// FrameOfReferenceUID.
+    pub(super) frame: Option<String>,
+    pub(super) input: InputFile,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A lesion as it was read, on the grid of its source.
+pub(super) struct Region {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) mask: Mask,
+}
+
+/// The lesions of a mask.
+pub(super) struct Regions {
+    pub(super) regions: Vec<Region>,
+    /// What all lesions of the source are called, wanted or not.
+    pub(super) there: Vec<String>,
+    pub(super) input: InputFile,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Region {
+    /// What messages call it.
+    pub(super) fn called(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} ({name})", self.id),
+            None => format!("label {}", self.id),
+        }
+    }
+}
+
+/// An image file, hashed while it is read.
+pub(super) fn image_file(file: &OpenFile) -> Result<Image> {
+    let (image, sha256) = rayon::join(|| nifti::image_of(file), || file.sha256());
+    let image = image?;
+    let path = file.path();
+    Ok(Image {
+        volume: image.volume,
+        kvp: None,
+        frame: None,
+        input: InputFile { role: "image".into(), name: file_name(path), sha256 },
+        warnings: prefixed(path, image.warnings),
+    })
+}
+
+/// The labels of a file, which is hashed while it is read.
+pub(super) fn label_map(file: &OpenFile) -> Result<Regions> {
+    let (labels, sha256) = rayon::join(|| nifti::labels_of(file), || file.sha256());
+    let labels = labels?;
+    let path = file.path();
+    if labels.masks.is_empty() {
+        return Err(Error::bad_data(path, "is empty: no voxel has a label above 0"));
+    }
+    let region = |(label, mask): (u32, Mask)| Region { id: label.to_string(), name: None, mask };
+    Ok(Regions {
+        there: labels.masks.keys().map(u32::to_string).collect(),
+        regions: labels.masks.into_iter().map(region).collect(),
+        input: InputFile { role: "mask".into(), name: file_name(path), sha256 },
+        warnings: prefixed(path, labels.warnings),
+    })
+}
+
+/// A CT series, hashed while it is read.
+pub(super) fn ct_series(choice: &SeriesChoice, options: &LoadOptions) -> Result<Image> {
+    let (read, sha256) = rayon::join(
+        || series::read(&choice.sources, options.uneven_slices),
+        || source::digest(&choice.sources),
+    );
+    let ct = read?;
+    // File names of an export may hold the patient's name, and there are hundreds.
+    let name = format!("CT series of {} files", choice.sources.len());
+    Ok(Image {
+        volume: ct.volume,
+        kvp: ct.acquisition.kvp,
+        frame: ct.frame_of_reference,
+        warnings: ct.warnings.iter().map(|w| format!("CT series: {w}")).collect(),
+        input: InputFile { role: "image".into(), name, sha256: sha256? },
+    })
+}
+
+/// The patient of a series: its id where that may be shown, else a pseudonym; `None` where the
+/// caller gave one.
+pub(super) fn patient_of(choice: &SeriesChoice, options: &LoadOptions) -> Result<Option<String>> {
+    if options.patient.is_some() {
+        return Ok(None);
+    }
+    if options.identify && !choice.patient.id.is_empty() {
+        return Ok(Some(choice.patient.id.clone()));
+    }
+    Ok(Some(Pseudonyms::of_user()?.of(&choice.patient, &choice.study)))
+}
+
+/// Coordinates of one frame of reference mean nothing in another.
+///
+/// # Errors
+/// The lesions were drawn in another one, and the caller did not name the series.
+pub(super) fn check_frame(
+    image: Option<&str>,
+    choice: &DelineationChoice,
+    options: &LoadOptions,
+) -> Result<()> {
+    let (Some(image), false) = (image, choice.frames.is_empty()) else { return Ok(()) };
+    // Who names the series takes the responsibility, as for anonymised copies with new UIDs.
+    if choice.frames.contains(image) || options.series.is_some() {
+        return Ok(());
+    }
+    Err(Error::bad_data(
+        choice.source.display(),
+        "was drawn in another frame of reference than the CT series",
+    )
+    .with_remedy(Remedy::ConfirmSeries))
+}
+
+/// The lesions of a structure set or segmentation that are wanted.
+pub(super) fn delineation(
+    choice: &DelineationChoice,
+    image: &Volume,
+    wanted: &Wanted<'_>,
+    options: &LoadOptions,
+) -> Result<Regions> {
+    let threshold = options.fractional_threshold.unwrap_or(0.5);
+    let wanted = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
+    let found = lesions::read(choice, image.geometry(), threshold, &wanted)?;
+    let sha256 = source::digest(std::slice::from_ref(&choice.source))?;
+    let region = |(number, name, mask): (i64, String, Mask)| Region {
+        id: number.to_string(),
+        name: Some(name).filter(|n| !n.is_empty()),
+        mask,
+    };
+    let there = found.there.iter().map(|(number, name)| format!("{number} ({name})"));
+    Ok(Regions {
+        there: there.collect(),
+        regions: found.regions.into_iter().map(region).collect(),
+        input: InputFile { role: "mask".into(), name: choice.modality.clone(), sha256 },
+        warnings: found.warnings.iter().map(|w| format!("{}: {w}", choice.modality)).collect(),
+    })
+}
+
+fn prefixed(path: &Path, warnings: Vec<String>) -> Vec<String> {
+    let name = file_name(path);
+    warnings.into_iter().map(|w| format!("{name}: {w}")).collect()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "input".into(), |n| n.to_string_lossy().into_owned())
+}
