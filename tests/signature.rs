@@ -375,7 +375,8 @@ fn a_column_that_the_extraction_does_not_give_is_found() {
     assert_eq!(keys(&ring), ["term[1].feature.region"]);
 
     let tumour = findings(|file| extract_with(file, |settings| settings.regions.tumour = false));
-    assert_eq!(keys(&tumour), ["term[1].feature.region", "term[2].feature.region"]);
+    assert_eq!(tumour.len(), 7, "all terms are of the lesion");
+    assert!(keys(&tumour).iter().all(|key| key.ends_with("feature.region")));
 
     let filter = "[[filter]]\nname = \"log\"\nkind = \"log\"\nsigma_mm = 2.0\n";
     let filter = Settings::parse(filter).expect("settings").filters;
@@ -403,6 +404,35 @@ fn a_column_that_the_extraction_does_not_give_is_found() {
 }
 
 #[test]
+fn model_check_lists_all_problems_and_names_what_lacks_scaling() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.toml");
+    let check = |text: String| {
+        std::fs::write(&path, text).expect("written");
+        let run = common::abscope().args(["model", "check"]).arg(&path).output().expect("starts");
+        let [out, err] =
+            [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        (run.status.code(), out, err)
+    };
+    let text = std::fs::read_to_string(DEMO).expect("the file");
+    let (status, out, _) = check(text.clone());
+    let hash = Model::parse(&text).expect("valid").hash();
+    assert_eq!(status, Some(0));
+    assert_eq!(out, format!("{}: valid and complete, signature {hash}\n", path.display()));
+
+    let (status, _, err) = check(text.replacen("filter = \"original\"", "filter = \"log_9mm\"", 2));
+    assert_eq!(status, Some(2), "{err}");
+    assert!(err.contains("2 problems") && err.contains("model.toml"), "{err}");
+    for key in ["term[1].feature.filter", "term[2].feature.filter"] {
+        assert!(err.contains(key), "{err}");
+    }
+
+    let (status, out, _) = check(incomplete().file().to_toml());
+    assert_eq!(status, Some(1));
+    assert!(out.contains("no centre and scale for a; complete it with"), "{out}");
+}
+
+#[test]
 fn features_come_from_one_engine() {
     let both = findings(|file| {
         let own = std::mem::replace(&mut file.extraction, Extraction::foreign("PyRadiomics"));
@@ -410,6 +440,6 @@ fn features_come_from_one_engine() {
     });
     assert_eq!(keys(&both)[0], "extraction");
     let other = findings(|file| file.extraction = Extraction::foreign("PyRadiomics"));
-    assert_eq!(keys(&other), ["term[1]", "term[2]"]);
+    assert_eq!(keys(&other)[..2], ["term[1]", "term[2]"]);
     assert!(other.to_string().contains("needs `column`"), "{other}");
 }

@@ -499,6 +499,8 @@ mod tests {
         // Standard deviations 2 and 1, uncorrelated: distances add up as squares.
         let covariance = vec![vec![4.0, 0.0], vec![0.0, 1.0]];
         let model = model().changed(|file| {
+            file.terms.truncate(2);
+            file.bootstrap = None;
             file.reference.as_mut().expect("the signature has one").covariance = Some(covariance);
         });
         let limit = (-2.0 * 0.01f64.ln()).sqrt();

@@ -240,3 +240,92 @@ fn harmonise(
     };
     Ok(batch.harmonise(index, value, combat.grand_mean[index], combat.pooled_sd[index]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Remedy;
+    use crate::plan::corrections::Version;
+    use crate::signature::file::Extraction;
+
+    /// One that touches the first term of the demonstration signature, and one that touches none.
+    const LATER: &[Correction] = &[
+        Correction {
+            version: Version(0, 8, 0),
+            what: "the mean",
+            touches: |column, _| column.feature.id == "stat_mean",
+        },
+        Correction {
+            version: Version(0, 9, 0),
+            what: "joint maximum",
+            touches: |column, _| column.feature.id == "cm_joint_max",
+        },
+    ];
+    const TOUCHED: &str =
+        "tumour_original_cm_joint_max_3D_comb (abscope 0.9.0 corrected joint maximum)";
+
+    fn demo() -> Model {
+        let text = include_str!("../../../models/demo-simulated-infiltration.toml");
+        Model::parse(text).expect("the signature of the repository is valid")
+    }
+
+    /// The demonstration signature as a later release would train it.
+    fn trained_by(version: &str) -> Model {
+        demo().changed(|file| file.training.software = version.into())
+    }
+
+    fn refusal(
+        model: &Model,
+        version: Option<&str>,
+        corrections: &[Correction],
+    ) -> Option<(String, Remedy)> {
+        let plan = model.plan().expect("abscope's own");
+        let hash = plan.hash();
+        let origin = Origin::Table { hash: Some(&hash), version, columns: plan.columns() };
+        let error = model.scorer_after(origin, corrections).err()?;
+        Some((error.problem().into_owned(), error.remedy().cloned().expect("a way out")))
+    }
+
+    #[test]
+    fn a_model_from_before_a_correction_of_its_term_is_refused_by_name() {
+        let (problem, remedy) = refusal(&demo(), Some("0.9.0"), LATER).expect("refused");
+        assert!(problem.contains("abscope 0.1.0") && problem.ends_with(TOUCHED), "{problem}");
+        assert_eq!(remedy, Remedy::TrainAnew);
+        let by_hand = refusal(&trained_by("R 4.3"), Some("0.9.0"), LATER).expect("refused");
+        assert!(by_hand.0.contains("an unknown version"), "{}", by_hand.0);
+        let plan = demo().plan().expect("abscope's own").clone();
+        assert!(demo().scorer_after(Origin::Plan(&plan), LATER).is_err());
+    }
+
+    #[test]
+    fn a_table_from_before_a_correction_of_a_term_is_refused_by_name() {
+        let model = trained_by("abscope 0.9.0");
+        for version in [Some("0.1.0"), Some("0.8.0"), None] {
+            let (problem, remedy) = refusal(&model, version, LATER).expect("refused");
+            assert!(problem.ends_with(TOUCHED), "{problem}");
+            assert_eq!(remedy, Remedy::ExtractAnew);
+        }
+        assert_eq!(refusal(&model, Some("0.9.0"), LATER), None);
+        assert_eq!(refusal(&model, Some("0.10.0"), LATER), None);
+    }
+
+    #[test]
+    fn what_no_correction_touches_goes_on_working() {
+        assert_eq!(refusal(&demo(), Some("0.1.0"), &LATER[..1]), None);
+        assert_eq!(refusal(&demo(), Some("0.1.0"), CORRECTIONS), None);
+    }
+
+    #[test]
+    fn a_model_of_another_engine_knows_no_corrections() {
+        let model = demo().changed(|file| {
+            file.extraction = Extraction::foreign("PyRadiomics");
+            for term in &mut file.terms {
+                term.column = Some(term.column_name());
+                term.feature = None;
+            }
+        });
+        let columns = Arc::new(Columns::parse(model.terms().iter().map(Term::column_name)));
+        let origin = Origin::Table { hash: None, version: None, columns: &columns };
+        assert!(model.scorer_after(origin, LATER).is_ok());
+    }
+}
