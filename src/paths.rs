@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 /// The same path with `/` between its folders, as ids, tables and messages show it on every system.
-pub(crate) fn slashed(path: &Path) -> Cow<'_, Path> {
+pub fn slashed(path: &Path) -> Cow<'_, Path> {
     // Elsewhere a backslash is part of a name. A verbatim path (`\\?\`) allows no other separator.
     match path.to_str() {
         Some(text) if cfg!(windows) && !text.starts_with(r"\\?\") => {
@@ -12,6 +12,11 @@ pub(crate) fn slashed(path: &Path) -> Cow<'_, Path> {
         }
         _ => Cow::Borrowed(path),
     }
+}
+
+/// [`slashed`] as text.
+pub fn shown(path: &Path) -> String {
+    slashed(path).display().to_string()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failures::{Failure, Stage};
-use super::journal::{self, Journal, Record, ReportFiles};
+use super::journal::{self, Journal, Keys, Record, ReportFiles};
 use super::load::{guarded, load};
 use super::manifest::CaseRequest;
 use super::progress::Event;
@@ -13,6 +13,7 @@ use super::{Listener, Options, footprint, scores};
 use crate::error::{Error, Result};
 use crate::extract::extract;
 use crate::ingest::Case;
+use crate::plan::corrections::CORRECTIONS;
 use crate::report::examine;
 use crate::row::Row;
 use crate::signature::score::Scorer;
@@ -55,6 +56,7 @@ impl Stop {
 /// Loads and extracts the cases of a run.
 pub(super) struct Engine<'a> {
     journal: &'a Journal,
+    keys: Keys,
     options: &'a Options,
     scorer: Option<Scorer<'a>>,
     listener: Listener<'a>,
@@ -68,7 +70,8 @@ impl<'a> Engine<'a> {
         scorer: Option<Scorer<'a>>,
         listener: Listener<'a>,
     ) -> Self {
-        Self { journal, options, scorer, listener, stop: Stop::default() }
+        let keys = Keys::new(options, CORRECTIONS);
+        Self { journal, keys, options, scorer, listener, stop: Stop::default() }
     }
 
     /// What became of each case, and how many an earlier run had done.
@@ -116,12 +119,8 @@ impl<'a> Engine<'a> {
             return Status::Failed(Failure::new(case, Stage::Manifest, problem, way_out));
         }
         let Some(content) = self.journal.content(case) else { return Status::Waiting };
-        let key = self.key(case, content);
+        let key = self.keys.of(case, content);
         if self.journal.is_done(&key) { Status::Done { key } } else { Status::Waiting }
-    }
-
-    fn key(&self, case: &CaseRequest, content: &[String]) -> String {
-        journal::key(case, content, self.options)
     }
 
     fn one(&self, request: &CaseRequest, mut share: Share<'_>) -> Status {
@@ -155,9 +154,13 @@ impl<'a> Engine<'a> {
         share.measured(footprint::measured(&case, &self.options.plan));
         let content: Vec<String> =
             case.inputs.iter().map(|i| format!("{}:{}", i.role, i.sha256)).collect();
-        let key = self.key(request, &content);
+        let key = self.keys.of(request, &content);
         let resumed = self.journal.is_done(&key);
         if !resumed {
+            let is_done = |key: &str| self.journal.is_done(key);
+            if let Some(version) = self.keys.corrected(request, &content, is_done) {
+                (self.listener)(&Event::Corrected { case: request.order, version });
+            }
             let (record, report) = match self.record(request, &case) {
                 Ok(made) => made,
                 Err(failure) => return Ok(Status::Failed(failure)),

@@ -1,9 +1,9 @@
 //! What is done already: one file per case, and which content the inputs had.
 //!
 //! A finished case is `cases/KEY.json`, where the key is the SHA-256 of everything that its rows
-//! depend on: the content of its inputs, what the manifest asks for, the plan and the version of
-//! abscope. A case whose inputs, request, plan or version changed has another key and is done again;
-//! nothing has to be invalidated. The file appears whole or not at all.
+//! depend on: the content of its inputs, what the manifest asks for, the plan, and the last version of
+//! abscope that corrected one of its values. A case for which one of these changed has another key and
+//! is done again; nothing has to be invalidated. The file appears whole or not at all.
 //!
 //! So that a run which resumes need not read a cohort only to hash it, `inputs.jsonl` remembers the
 //! content of files by size and time stamps. It can be deleted at any time.
@@ -25,6 +25,7 @@ use crate::features::{Column, ColumnKey, Columns};
 use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::sites::SiteTable;
 use crate::output::OutputFile;
+use crate::plan::corrections::{self, Correction, Version};
 use crate::region::RegionFacts;
 use crate::report::CohortPatient;
 use crate::row::Row;
@@ -274,20 +275,58 @@ pub fn read(cases: &Path, key: &str) -> Result<Record> {
     })
 }
 
-/// The key of a case: what its rows, scores and report depend on.
-pub fn key(case: &CaseRequest, content: &[String], options: &Options) -> String {
-    let all = serde_json::json!({
-        "request": case.canonical(),
-        "content": content,
-        "regrid_mask": options.regrid_mask,
-        "uneven_slices": options.uneven_slices == SlicePolicy::Resample,
-        "site_table": options.site_table.as_ref().map(SiteTable::rows),
-        // The whole plan, not its hash: the hash leaves out which features are computed.
-        "plan": serde_json::to_value(&options.plan).expect("a plan is plain data"),
-        "model": options.model.as_ref().map(|model| (model.hash(), options.perturbations)),
-        "version": env!("CARGO_PKG_VERSION"),
-    });
-    hex(&Sha256::digest(crate::digest::sorted(all).to_string()))
+/// The keys of cases: what their rows, scores and reports depend on.
+///
+/// A later version of abscope has the same keys, so that it takes over what is done, but where a
+/// correction of values touches the plan.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// What all cases of a run have in common.
+    shared: serde_json::Map<String, serde_json::Value>,
+    /// The first release and the corrections since that touch the plan, oldest first.
+    epochs: Vec<Version>,
+}
+
+impl Keys {
+    pub(super) fn new(options: &Options, corrections: &[Correction]) -> Self {
+        let plan = &options.plan;
+        let shared = serde_json::json!({
+            "regrid_mask": options.regrid_mask,
+            "uneven_slices": options.uneven_slices == SlicePolicy::Resample,
+            "site_table": options.site_table.as_ref().map(SiteTable::rows),
+            // The whole plan, not its hash: the hash leaves out which features are computed.
+            "plan": plan.oldest_form(),
+            "model": options.model.as_ref().map(|model| (model.hash(), options.perturbations)),
+        });
+        let epochs = corrections::epochs(plan.columns().own(), plan.processing(), corrections);
+        Self { shared: shared.as_object().expect("an object").clone(), epochs }
+    }
+
+    /// The key of a case whose inputs have this content.
+    pub(super) fn of(&self, case: &CaseRequest, content: &[String]) -> String {
+        self.in_epoch(case, content, *self.epochs.last().expect("the first release"))
+    }
+
+    /// The version since which a case has other values than those under its older key, where
+    /// `is_done` holds for one.
+    pub(super) fn corrected(
+        &self,
+        case: &CaseRequest,
+        content: &[String],
+        is_done: impl Fn(&str) -> bool,
+    ) -> Option<Version> {
+        let older = self.epochs.windows(2).rev();
+        let done = |pair: &&[Version]| is_done(&self.in_epoch(case, content, pair[0]));
+        older.into_iter().find(done).map(|pair| pair[1])
+    }
+
+    fn in_epoch(&self, case: &CaseRequest, content: &[String], epoch: Version) -> String {
+        let mut all = self.shared.clone();
+        all.insert("request".into(), case.canonical());
+        all.insert("content".into(), content.into());
+        all.insert("version".into(), epoch.to_string().into());
+        hex(&Sha256::digest(crate::digest::sorted(all.into()).to_string()))
+    }
 }
 
 /// Digest of the paths, sizes and time stamps of a case's files; `None` where one cannot be seen.
@@ -324,6 +363,7 @@ fn stamp(metadata: &std::fs::Metadata) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::testing;
     use crate::region::Region;
 
     fn rows() -> Vec<Row> {
@@ -368,6 +408,31 @@ mod tests {
         std::fs::write(&path, bytes).expect("written");
         read(&cases, "k").expect_err("damaged");
         assert!(!journal.is_done("k"));
+    }
+
+    #[test]
+    fn only_a_correction_that_touches_the_plan_makes_a_case_anew() {
+        const MEAN: Correction = Correction {
+            version: Version(0, 2, 0),
+            what: "the mean",
+            touches: |column, _| column.feature.id == "stat_mean",
+        };
+        const OTHERS: Correction = Correction {
+            version: Version(0, 3, 0),
+            what: "what no plan has",
+            touches: |_, _| false,
+        };
+        let content = ["image:1".to_owned()];
+        let case = testing::request();
+        let options = testing::options();
+        let first = Keys::new(&options, &[]).of(&case, &content);
+        assert_eq!(Keys::new(&options, &[OTHERS]).of(&case, &content), first);
+
+        let touched = Keys::new(&options, &[MEAN, OTHERS]);
+        assert_ne!(touched.of(&case, &content), first);
+        let is_done = |key: &str| key == first;
+        assert_eq!(touched.corrected(&case, &content, is_done), Some(Version(0, 2, 0)));
+        assert_eq!(touched.corrected(&case, &content, |_| false), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::LoadOptions;
 use crate::ingest::dicom::select::Selection;
+use crate::paths::shown;
 use crate::table::{Carried, is_own_name};
 
 /// Columns with a meaning.
@@ -111,7 +112,7 @@ impl CaseRequest {
 
     /// All that the row asks for, apart from the content of its files, as JSON.
     pub fn canonical(&self) -> serde_json::Value {
-        serde_json::json!({
+        let mut canonical = serde_json::json!({
             "patient": self.patient,
             "labels": self.labels,
             "roi": self.roi,
@@ -120,7 +121,12 @@ impl CaseRequest {
             "kvp": self.kvp,
             "lesion": self.lesion,
             "carried": self.carried,
-        })
+        });
+        if self.roi.is_some() {
+            // Until version 0.1.0 a pattern could match anywhere in a name.
+            canonical["roi_matches"] = "whole name".into();
+        }
+        canonical
     }
 }
 
@@ -304,12 +310,6 @@ impl Row<'_> {
         }
         Ok(())
     }
-}
-
-/// A path as ids, tables and messages name it: with `/` on every system, so that they are the same.
-pub fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    if cfg!(windows) { text.replace('\\', "/") } else { text }
 }
 
 #[cfg(test)]

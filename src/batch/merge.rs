@@ -7,11 +7,12 @@ use super::assemble::Tables;
 use super::engine::Status;
 use super::failures::Failure;
 use super::listings::{self, CaseRow, CaseStatus};
-use super::manifest::{CaseRequest, shown};
+use super::manifest::CaseRequest;
 use super::run::RunDescription;
 use super::shard::Shard;
 use super::{Listener, Summary, journal};
 use crate::error::{Error, Remedy, Result};
+use crate::paths::shown;
 
 /// A case of a shard, as its `cases.csv` tells.
 struct ShardCase {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::failures::{Failure, Stage};
 use super::shard::Shard;
+use crate::plan::corrections::Version;
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -27,6 +28,14 @@ pub enum Event<'a> {
         lesions: usize,
         /// Whether an earlier run had done it.
         resumed: bool,
+    },
+    /// An earlier version of abscope had done a case, and its values were corrected since: it is
+    /// done again.
+    Corrected {
+        /// Its place in the manifest.
+        case: usize,
+        /// The version that corrected them.
+        version: Version,
     },
     /// A case has failed.
     Failed(&'a Failure),
@@ -65,7 +74,7 @@ impl Progress {
                 // What fails while the tables are written was through before.
                 self.through += usize::from(failure.stage != Stage::Assemble);
             }
-            Event::Assembling { .. } => {}
+            Event::Corrected { .. } | Event::Assembling { .. } => {}
         }
     }
 

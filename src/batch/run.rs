@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Options;
-use super::manifest::{Manifest, shown};
+use super::manifest::Manifest;
 use crate::error::{Error, Result};
 use crate::output::OutputFile;
+use crate::paths::shown;
 use crate::plan::Plan;
 use crate::report::CohortSignature;
 use crate::table::{Carried, Format};

@@ -1,12 +1,19 @@
 //! A small case in memory for tests.
 
+use std::path::Path;
+
 use ndarray::Array3;
 
+use super::Options;
+use super::manifest::CaseRequest;
+use super::shard::Shard;
 use crate::geometry::{Geometry, IndexBox};
+use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::{Case, Lesion};
 use crate::mask::Mask;
 use crate::plan::Plan;
 use crate::settings::Settings;
+use crate::table::Format;
 use crate::volume::{Volume, Voxels};
 
 /// Voxels of the image along x, y, z, of 1 mm.
@@ -36,4 +43,24 @@ pub(super) fn plan(filters: &str) -> Plan {
     let settings = format!("[resampling]\nspacing_mm = \"none\"\n{filters}");
     let settings = Settings::parse(&settings).expect("settings");
     Plan::resolve(&settings).expect("a plan")
+}
+
+/// A row of a manifest.
+pub(super) fn request() -> CaseRequest {
+    CaseRequest::new(1, "P".into(), Path::new("image.nii"), Path::new("mask.nii"))
+}
+
+/// A run of the whole cohort with the default settings.
+pub(super) fn options() -> Options {
+    Options {
+        plan: Plan::default(),
+        model: None,
+        perturbations: 0,
+        format: Format::Csv,
+        memory: 1 << 30,
+        shard: Shard::WHOLE,
+        regrid_mask: false,
+        uneven_slices: SlicePolicy::Refuse,
+        site_table: None,
+    }
 }

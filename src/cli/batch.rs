@@ -4,15 +4,17 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use abscope::batch::discover::{self, Discovery};
 use abscope::batch::failures::Failure;
-use abscope::batch::manifest::{Manifest, shown};
+use abscope::batch::manifest::Manifest;
 use abscope::batch::progress::{Event, Progress};
 use abscope::batch::schedule::{default_bytes, parse_bytes};
 use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options, Summary, dry_run};
 use abscope::ingest::sites::SiteTable;
+use abscope::paths::shown;
 use abscope::plan::Plan;
 use abscope::signature::Model;
 use abscope::signature::score::Origin;
@@ -250,6 +252,8 @@ struct Log {
     format: LogFormat,
     bar: Option<ProgressBar>,
     progress: Mutex<Progress>,
+    /// Whether it was told that cases are done again.
+    corrected: AtomicBool,
 }
 
 impl Log {
@@ -260,7 +264,8 @@ impl Log {
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style)
         });
-        Self { format, bar, progress: Mutex::new(Progress::new(0)) }
+        let progress = Mutex::new(Progress::new(0));
+        Self { format, bar, progress, corrected: AtomicBool::new(false) }
     }
 
     fn tell(&self, event: &Event<'_>) {
@@ -276,6 +281,13 @@ impl Log {
         if let Event::Failed(failure) = event {
             let Failure { order, patient, problem, .. } = failure;
             self.line(&format!("failed: case {order} ({patient}): {problem}"));
+        }
+        if let Event::Corrected { version, .. } = event
+            && !self.corrected.swap(true, Ordering::Relaxed)
+        {
+            self.line(&format!(
+                "cases of an earlier abscope whose values version {version} corrected are done again"
+            ));
         }
         match (event, &self.bar) {
             (Event::Planned { cases, done, shard }, _) => {
@@ -340,6 +352,9 @@ fn as_json(event: &Event<'_>, progress: &Progress) -> serde_json::Value {
         Event::Finished { case, patient, lesions, resumed } => json!({
             "event": "finished", "case": case, "patient": patient, "lesions": lesions,
             "resumed": resumed,
+        }),
+        Event::Corrected { case, version } => json!({
+            "event": "corrected", "case": case, "since": version.to_string(),
         }),
         Event::Failed(failure) => json!({
             "event": "failed", "case": failure.order, "patient": failure.patient,

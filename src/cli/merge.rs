@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use abscope::batch::manifest::shown;
 use abscope::batch::merge;
+use abscope::paths::shown;
 
 /// Join the output folders of `abscope batch --shard`.
 ///

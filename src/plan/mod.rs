@@ -172,6 +172,14 @@ impl Plan {
         hashes.swap_remove(0)
     }
 
+    /// The whole plan, selection included, as the oldest schema that can express it wrote it down.
+    pub fn oldest_form(&self) -> serde_json::Value {
+        let mut plan = serde_json::to_value(self).expect("a plan is plain data");
+        let sections = plan.as_object_mut().expect("a plan is a table");
+        sections.remove("schema");
+        schema::oldest(plan, schema::ADDITIONS)
+    }
+
     /// Whether a recorded hash is this plan's, under any schema that can express it.
     pub fn agrees_with(&self, recorded: &str) -> bool {
         schema::hashes(&self.canonical(), schema::ADDITIONS).iter().any(|hash| hash == recorded)

@@ -59,6 +59,12 @@ pub(super) fn hashes(canonical: &Json, additions: &[Addition]) -> Vec<String> {
     hashes
 }
 
+/// The plan as the oldest schema that can express it has it.
+pub(super) fn oldest(plan: Json, additions: &[Addition]) -> Json {
+    let newest = additions.iter().map(|a| a.schema).max().unwrap_or(1);
+    (1..newest).find_map(|schema| expressed(plan.clone(), schema, additions)).unwrap_or(plan)
+}
+
 /// The plan without the keys that a schema does not have; `None` where one of them matters.
 fn expressed(mut plan: Json, schema: u32, additions: &[Addition]) -> Option<Json> {
     for addition in additions.iter().filter(|a| a.schema > schema) {
@@ -114,6 +120,7 @@ mod tests {
         let recorded = &hashes(&old, &[])[0];
         let all = hashes(&plan("chebyshev", "mirror"), LATER);
         assert_eq!((all.len(), &all[0]), (3, recorded));
+        assert_eq!(oldest(plan("chebyshev", "mirror"), LATER), old);
         assert_eq!(hashes(&plan("scaled", "mirror"), LATER).len(), 2);
         let newest = hashes(&plan("chebyshev", "clamp"), LATER);
         assert_eq!(newest.len(), 1);
