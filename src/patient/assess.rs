@@ -162,7 +162,7 @@ pub fn assess_case(
     }
     let plan = scorer.model().plan()?;
     let AssessOptions { perturbations, seed } = options;
-    let errors = measurement_errors(case, rows, scorer, &plan, perturbations, seed)?;
+    let errors = measurement_errors(case, rows, scorer, plan, perturbations, seed)?;
     assess(scorer, rows, &errors, options)
 }
 

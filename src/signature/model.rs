@@ -38,10 +38,10 @@ pub enum Extraction {
 }
 
 impl Extraction {
-    pub(super) fn own(trained: Plan, columns: &[ColumnKey]) -> Self {
+    pub(super) fn own(trained: Box<Plan>, columns: &[ColumnKey]) -> Self {
         let columns: Vec<Column> = columns.iter().filter_map(ColumnKey::own).cloned().collect();
         let needed = Box::new(trained.narrowed(&columns));
-        Self::Own { trained: Box::new(trained), needed }
+        Self::Own { trained, needed }
     }
 
     /// The plan of training; `None` for another engine's features.

@@ -11,7 +11,7 @@ use crate::signature::finding::Findings;
 /// Where the values come from.
 pub(super) enum Source {
     /// Abscope with this plan.
-    Own(Plan),
+    Own(Box<Plan>),
     /// Another engine.
     Foreign(Foreign),
 }
@@ -30,7 +30,7 @@ pub(super) fn source(extraction: &Extraction, findings: &mut Findings) -> Option
         (Some(settings), None) => match Plan::recorded(settings) {
             Ok(plan) => {
                 agrees(&plan, extraction.hash.as_deref(), findings);
-                return Some(Source::Own(plan));
+                return Some(Source::Own(Box::new(plan)));
             }
             Err(problem) => {
                 findings.add("extraction.settings", format!("do not resolve: {problem}"));
