@@ -46,8 +46,8 @@ fn hundred_perturbations_of_30_mm(bencher: divan::Bencher) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo-simulated-infiltration.toml");
     let model = Model::read(path.as_ref()).expect("the demonstration signature");
     let plan = model.plan().expect("native");
-    let scorer = model.scorer(Origin::Plan(&plan)).expect("complete");
+    let scorer = model.scorer(Origin::Plan(plan)).expect("complete");
     let case = case();
-    let rows = extract(&case, &plan);
-    bencher.bench(|| measurement_errors(&case, &rows, &scorer, &plan, 100, 1));
+    let rows = extract(&case, plan);
+    bencher.bench(|| measurement_errors(&case, &rows, &scorer, plan, 100, 1));
 }

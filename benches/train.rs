@@ -1,7 +1,7 @@
 //! Time of a whole path of 100 penalties, and of nested cross-validation on a cohort of the size of
 //! published signatures. `fixtures/train/time_glmnet.R` times R glmnet on the same sizes.
 
-use abscope::signature::model::Kind;
+use abscope::signature::Kind;
 use abscope::train::elastic_net::{ElasticNet, Response};
 use abscope::train::{Config, Dataset, Procedure};
 use divan::Bencher;

@@ -16,9 +16,9 @@ use abscope::patient::{AssessOptions, assess_rows};
 use abscope::plan::Plan;
 use abscope::row::Row;
 use abscope::settings::Settings;
-use abscope::signature::Model;
-use abscope::signature::model::{Extraction, Term};
+use abscope::signature::file::{Extraction, Term};
 use abscope::signature::score::Origin;
+use abscope::signature::{Model, SignatureFile};
 use abscope::table::Table;
 use abscope::table::scores::{self, ScoreRow};
 use common::abscope;
@@ -370,13 +370,13 @@ low = "low"
 high = "high"
 provenance = "made up for a test"
 "#;
-    let mut model = Model::parse(&common::signature(HEAD, TERMS)).expect("a valid model");
+    let mut file = SignatureFile::parse(&common::signature(HEAD, TERMS)).expect("a file");
     let settings = Settings::parse(SETTINGS).expect("settings");
-    model.extraction = Extraction::of(&Plan::resolve(&settings).expect("a plan"));
+    file.extraction = Extraction::of(&Plan::resolve(&settings).expect("a plan"));
     let mean = Column::parse("tumour_original_stat_mean").expect("a column");
     let term = Term::of(&mean, 2.0);
-    model.terms = vec![Term { centre: Some(40.0), scale: Some(10.0), ..term }];
-    model.to_toml()
+    file.terms = vec![Term { centre: Some(40.0), scale: Some(10.0), ..term }];
+    file.to_toml()
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
 fn a_lesion_without_a_score_keeps_its_site() {
     let model = Model::parse(&one_feature_model()).expect("a model");
     let plan = model.plan().expect("a plan");
-    let scorer = model.scorer(Origin::Plan(&plan)).expect("complete");
+    let scorer = model.scorer(Origin::Plan(plan)).expect("complete");
     let mut lesion = Row::new("P", "1", Arc::default(), Vec::new());
     (lesion.site, lesion.volume_ml) = (Some("liver".into()), Some(1.0));
     let assessment = assess_rows(&scorer, &[lesion], AssessOptions::default()).expect("done");

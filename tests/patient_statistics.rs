@@ -11,7 +11,7 @@ use abscope::features::Columns;
 use abscope::patient::{Heterogeneity, MeasurementError, Ranking, ScoreDraws, ranking::Certainty};
 use abscope::row::Row;
 use abscope::signature::Model;
-use abscope::signature::model::{Bootstrap, QuantileTable, Reference, Reliability, VolumeBand};
+use abscope::signature::file::{Bootstrap, QuantileTable, Reference, Reliability, VolumeBand};
 use abscope::signature::score::{LesionScore, Origin};
 use abscope::stats::cochran::noise_test;
 use abscope::stats::moments::{gini_mean_difference, mean, sd};
@@ -71,9 +71,11 @@ fn normal_reference(within: Option<f64>, share: Option<f64>) -> Reference {
 
 fn score(model: &Model, a: f64, b: f64) -> LesionScore {
     let columns = Arc::new(Columns::parse(["a", "b"]));
-    let mut lesion = Row::new("p", "1", columns, vec![Ok(a), Ok(b)]);
+    let origin = Origin::Table { hash: None, version: None, columns: &columns };
+    let scorer = model.scorer(origin).expect("a table of that engine");
+    let mut lesion = Row::new("p", "1", columns.clone(), vec![Ok(a), Ok(b)]);
     lesion.volume_ml = Some(5.0);
-    model.scorer(Origin::Foreign).expect("complete").score(&lesion).expect("a score")
+    scorer.score(&lesion).expect("a score")
 }
 
 fn pair<'a>(
@@ -196,9 +198,11 @@ fn intervals_with_the_models_error_cover_the_truth() {
         let shared = normal(rng);
         vec![0.1 * normal(rng), 1.0 + 0.2 * shared, -0.5 + 0.1 * shared + 0.1 * normal(rng)]
     };
-    let mut model = model();
+    let model = model();
     let draws = (0..400).map(|_| draw(&mut rng)).collect();
-    model.bootstrap = Some(Bootstrap { method: "simulated".into(), draws });
+    let model = common::changed(&model, |file| {
+        file.bootstrap = Some(Bootstrap { method: "simulated".into(), draws })
+    });
     let trials = 3000;
     let covered = (0..trials)
         .filter(|&trial| {
@@ -222,10 +226,12 @@ fn intervals_with_the_models_error_cover_the_truth() {
 /// an error of the intercept alone does not blur two different ones.
 #[test]
 fn one_coefficient_draw_is_shared_by_all_lesions() {
-    let mut model = model();
+    let model = model();
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     let draws = (0..200).map(|_| vec![5.0 * normal(&mut rng), 1.0, -0.5]).collect();
-    model.bootstrap = Some(Bootstrap { method: "intercept only".into(), draws });
+    let model = common::changed(&model, |file| {
+        file.bootstrap = Some(Bootstrap { method: "intercept only".into(), draws })
+    });
     let scores = [score(&model, 0.0, 0.0), score(&model, 0.1, 0.0)];
     let errors = [MeasurementError::Unknown, MeasurementError::Unknown];
     let ranking = Ranking::new(&ScoreDraws::new(&model, &pair(&scores, &errors), 1));
@@ -255,8 +261,10 @@ fn the_probability_of_an_order_is_the_closed_form() {
 fn the_probability_of_being_lowest_is_calibrated() {
     let mut rng = ChaCha8Rng::seed_from_u64(8);
     let (within, sd) = (0.6, 0.45);
-    let mut model = model();
-    model.reference = Some(normal_reference(Some(within), Some(0.5)));
+    let model = model();
+    let model = common::changed(&model, |file| {
+        file.reference = Some(normal_reference(Some(within), Some(0.5)))
+    });
     let mut bins = [[0.0f64; 3]; 5];
     for trial in 0..4000 {
         let n = rng.gen_range(2..=5);
@@ -289,10 +297,10 @@ fn the_probability_of_being_lowest_is_calibrated() {
 fn the_interval_of_the_headline_covers_the_truth() {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let (within, sd) = (0.6, 0.4);
-    let mut model = model();
+    let model = model();
     let mut reference = normal_reference(Some(within), Some(0.5));
     reference.quantiles = QuantileTable { n: 2, p: vec![0.0, 1.0], value: vec![-1.0, 1.0] };
-    model.reference = Some(reference);
+    let model = common::changed(&model, |file| file.reference = Some(reference));
     let trials = 1000;
     let mut covered = 0;
     for trial in 0..trials {
@@ -316,8 +324,10 @@ fn the_interval_of_the_headline_covers_the_truth() {
 #[test]
 fn expected_values_are_those_of_the_reference_for_the_number_of_lesions() {
     for share in [0.0, 0.36] {
-        let mut model = model();
-        model.reference = Some(normal_reference(None, Some(share)));
+        let model = model();
+        let model = common::changed(&model, |file| {
+            file.reference = Some(normal_reference(None, Some(share)))
+        });
         let shrink = (1.0 - share).sqrt();
         for (n, range) in [(2usize, 1.128), (3, 1.693), (5, 2.326), (10, 3.078)] {
             let scores: Vec<_> = (0..n).map(|i| score(&model, i as f64, 0.0)).collect();
@@ -344,8 +354,9 @@ fn expected_values_are_those_of_the_reference_for_the_number_of_lesions() {
 /// mean is sqrt(2 (1 - r)) sqrt(pi / 2); the distance itself is by the inverse of [[1, .3], [.3, 1]].
 #[test]
 fn the_distance_in_feature_space_is_mahalanobis() {
-    let mut model = model();
-    model.reference = Some(normal_reference(None, Some(0.5)));
+    let model = model();
+    let model =
+        common::changed(&model, |file| file.reference = Some(normal_reference(None, Some(0.5))));
     let scores = [score(&model, 0.0, 0.0), score(&model, 1.0, 2.0)];
     let errors = [MeasurementError::Unknown, MeasurementError::Unknown];
     let lesions = pair(&scores, &errors);
@@ -385,8 +396,8 @@ fn lesions_that_cannot_be_told_apart_are_said_so() {
 
 #[test]
 fn the_same_seed_gives_the_same_draws_and_the_models_reliability_is_used() {
-    let mut model = model();
-    model.reliability = Some(Reliability {
+    let model = model();
+    let reliability = Some(Reliability {
         min_volume_ml: 1.0,
         score_sd: vec![
             VolumeBand { max_ml: Some(1.0), sd: 0.4 },
@@ -394,6 +405,7 @@ fn the_same_seed_gives_the_same_draws_and_the_models_reliability_is_used() {
         ],
         source: "made up".into(),
     });
+    let model = common::changed(&model, |file| file.reliability = reliability);
     let error = MeasurementError::from_model(&model, Some(5.0));
     assert_eq!(error, MeasurementError::Reliability(0.2));
     assert_eq!(MeasurementError::from_model(&model, None), MeasurementError::Unknown);

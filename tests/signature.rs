@@ -2,10 +2,18 @@
 
 mod common;
 
-use abscope::error::Remedy;
-use abscope::signature::Model;
-use abscope::signature::score::{LesionScore, LesionValues, Origin, Refusal};
-use abscope::value::Missing;
+use std::sync::Arc;
+
+use abscope::error::{Kind, Remedy};
+use abscope::features::Columns;
+use abscope::plan::Plan;
+use abscope::row::Row;
+use abscope::settings::Settings;
+use abscope::signature::file::{Extraction, FeatureReference};
+use abscope::signature::{
+    Findings, Incomplete, LesionScore, Model, Origin, Refusal, Resolved, SignatureFile,
+};
+use abscope::value::{Missing, Value};
 
 const HEAD: &str = r#"
 kind = "binomial"
@@ -58,19 +66,25 @@ fn hand() -> String {
     common::signature(HEAD, TERMS)
 }
 
-fn lesion(values: &[(&str, f64)]) -> LesionValues {
-    LesionValues {
-        patient: "p".into(),
-        lesion: "7".into(),
-        site: Some("Liver".into()),
-        kvp: Some(100.0),
-        values: values.iter().map(|(name, v)| ((*name).to_owned(), Ok(*v))).collect(),
-        ..LesionValues::default()
-    }
+fn lesion(values: &[(&str, f64)]) -> Row {
+    let values: Vec<(&str, Value)> = values.iter().map(|(name, v)| (*name, Ok(*v))).collect();
+    lesion_of(&values)
 }
 
-fn score(model: &Model, lesion: &LesionValues) -> Result<LesionScore, Refusal> {
-    model.scorer(Origin::Foreign).expect("complete").score(lesion)
+fn lesion_of(values: &[(&str, Value)]) -> Row {
+    let columns = Arc::new(Columns::parse(values.iter().map(|(name, _)| *name)));
+    let mut row = Row::new("p", "7", columns, values.iter().map(|(_, v)| *v).collect());
+    (row.site, row.kvp) = (Some("Liver".into()), Some(100.0));
+    row
+}
+
+/// The origin of another engine's values.
+fn foreign(columns: &Arc<Columns>) -> Origin<'_> {
+    Origin::Table { hash: None, version: None, columns }
+}
+
+fn score(model: &Model, lesion: &Row) -> Result<LesionScore, Refusal> {
+    model.scorer(foreign(lesion.columns())).expect("of that engine").score(lesion)
 }
 
 /// Oracle: by hand. a: (16 - 10) / 4 = 1.5, times 0.8 = 1.2. b: (ln(1 + 1) - 0.5) / 0.25 =
@@ -172,13 +186,13 @@ fn with_the_policy_warn_the_reference_is_taken_and_said() {
 #[test]
 fn a_feature_without_a_number_gives_no_score() {
     let model = Model::parse(&hand()).expect("valid");
-    let mut other = lesion(&[("a", f64::NAN), ("b", 1.0)]);
+    let other = lesion(&[("a", f64::NAN), ("b", 1.0)]);
     let message = score(&model, &other).expect_err("NaN").to_string();
     assert!(message.contains("lesion 7") && message.contains("a has no value"), "{message}");
-    other.values.insert("a".into(), Err(Missing::FlatRegion));
+    let other = lesion_of(&[("a", Err(Missing::FlatRegion)), ("b", Ok(1.0))]);
     let message = score(&model, &other).expect_err("missing").to_string();
     assert!(message.contains("same value"), "{message}");
-    other.values.remove("a");
+    let other = lesion(&[("b", 1.0)]);
     assert!(score(&model, &other).expect_err("absent").to_string().contains("no value"));
     // ln(1 + x) has no value at -1 and below.
     let below = lesion(&[("a", 1.0), ("b", -1.5)]);
@@ -188,64 +202,244 @@ fn a_feature_without_a_number_gives_no_score() {
 #[test]
 fn a_newer_schema_is_refused_by_its_number() {
     let newer = hand().replace("abscope.signature/1", "abscope.signature/2");
-    let problem = Model::parse(&newer).expect_err("newer");
+    let problem = Model::parse(&newer).expect_err("newer").to_string();
     assert!(problem.contains("signature/2") && problem.contains("newer"), "{problem}");
-    let problem = Model::parse(&hand().replace("units =", "unit =")).expect_err("unknown key");
+    let unknown = hand().replace("units =", "unit =");
+    let problem = Model::parse(&unknown).expect_err("unknown key").to_string();
     assert!(problem.contains("unit"), "{problem}");
 }
 
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo-simulated-infiltration.toml");
+
 #[test]
 fn other_settings_are_refused_with_both_hashes() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo-simulated-infiltration.toml");
-    let model = Model::read(path.as_ref()).expect("the demonstration signature");
-    let other = abscope::plan::Plan::default();
+    let model = Model::read(DEMO.as_ref()).expect("the demonstration signature");
+    let other = Plan::default();
     let own = model.plan().expect("native").hash();
-    let problem = model.scorer(Origin::Hash(&other.hash())).expect_err("refused").to_string();
+    let of = |hash: Option<&str>| {
+        let columns = other.columns();
+        model.scorer(Origin::Table { hash, version: Some("0.1.0"), columns }).map(|_| ())
+    };
+    let problem = of(Some(&other.hash())).expect_err("refused").to_string();
     assert!(problem.contains(&own) && problem.contains(&other.hash()), "{problem}");
     let problem = model.scorer(Origin::Plan(&other)).expect_err("refused").to_string();
     assert!(problem.contains("regions.ring"), "key by key: {problem}");
-    assert!(model.scorer(Origin::Hash(&own)).is_ok());
-    assert!(model.scorer(Origin::Foreign).is_err(), "a table that does not say its settings");
+    assert!(of(Some(&own)).is_ok());
+    assert!(of(None).is_err(), "a table that does not say its settings");
     // A hand on the settings inside the file shows.
-    let text = std::fs::read_to_string(path).expect("the file");
-    let problem = Model::parse(&text.replace("width = 25.0", "width = 20.0")).expect_err("changed");
+    let text = std::fs::read_to_string(DEMO).expect("the file");
+    let changed = text.replace("width = 25.0", "width = 20.0");
+    let problem = Model::parse(&changed).expect_err("changed").to_string();
     assert!(problem.contains("changed after training"), "{problem}");
 }
 
-fn incomplete() -> Model {
-    Model::parse(&hand().replacen("centre = 10.0\nscale = 4.0\n", "", 1)).expect("not wrong")
+/// Values are found by their place in the columns that the scorer was made for, and in a row of other
+/// columns by name.
+#[test]
+fn rows_of_other_columns_have_the_same_score() {
+    let model = Model::parse(&hand()).expect("valid");
+    let row = lesion(&[("a", 16.0), ("b", 1.0)]);
+    let scorer = model.scorer(foreign(row.columns())).expect("of that engine");
+    let expected = scorer.score(&row).expect("a score");
+    for other in [
+        lesion(&[("a", 16.0), ("b", 1.0)]),
+        lesion(&[("b", 1.0), ("a", 16.0)]),
+        lesion(&[("x", 7.0), ("b", 1.0), ("y", 8.0), ("a", 16.0)]),
+    ] {
+        assert_eq!(scorer.score(&other).expect("a score"), expected);
+    }
+    assert!(scorer.score(&lesion(&[("b", 1.0), ("c", 16.0)])).is_err());
+}
+
+fn incomplete() -> Incomplete {
+    let text = hand().replacen("centre = 10.0\nscale = 4.0\n", "", 1);
+    let file = SignatureFile::parse(&text).expect("a signature file");
+    file.resolve().expect("not wrong").incomplete().expect("lacks centre and scale")
 }
 
 #[test]
-fn an_incomplete_model_is_listed_cannot_score_and_is_completed_by_a_named_cohort() {
-    let model = incomplete();
-    assert_eq!(model.without_scaling(), ["a"]);
-    let problem = model.scorer(Origin::Foreign).expect_err("incomplete").to_string();
-    assert!(problem.contains("a") && problem.contains("model calibrate"), "{problem}");
+fn an_incomplete_file_is_listed_cannot_score_and_is_completed_by_a_named_cohort() {
+    let incomplete = incomplete();
+    assert_eq!(incomplete.lacking(), ["a"]);
+    let error = Model::parse(&incomplete.file().to_toml()).expect_err("cannot score");
+    assert_eq!(error.remedy(), Some(&Remedy::CalibrateModel));
+    assert!(error.problem().ends_with("cannot score: no centre and scale for a"), "{error}");
 
-    let cohort: Vec<LesionValues> = (0..20)
-        .map(|i| LesionValues {
-            lesion: i.to_string(),
-            ..lesion(&[("a", f64::from(i)), ("b", 1.0)])
+    let columns = Arc::new(Columns::parse(["a", "b"]));
+    let cohort: Vec<Row> = (0..20)
+        .map(|i| {
+            Row::new("p", i.to_string(), Arc::clone(&columns), vec![Ok(f64::from(i)), Ok(1.0)])
         })
         .collect();
     let hash = "ab".repeat(32);
-    let completed = model.calibrated("Clinic A 2025", &cohort, &hash).expect("completed");
-    let term = &completed.terms[0];
-    assert_eq!(term.centre, Some(9.5));
+    let calibrated =
+        |name: &str, rows: &[Row]| incomplete.calibrated(name, rows, foreign(&columns), &hash);
+    let completed = calibrated("Clinic A 2025", &cohort).expect("completed");
+    let term = &completed.terms()[0];
+    assert_eq!(term.centre(), 9.5);
     // Sample variance of 0..19 is n (n + 1) / 12 = 35.
-    assert!((term.scale.expect("filled") - 35f64.sqrt()).abs() < 1e-12);
-    assert_eq!(completed.terms[1], model.terms[1], "complete terms keep theirs");
+    assert!((term.scale() - 35f64.sqrt()).abs() < 1e-12);
+    let kept = &incomplete.file().terms[1];
+    assert_eq!(completed.file().terms[1], *kept, "complete terms keep theirs");
     // The statement stays through writing and reading, and reaches results.
-    let again = Model::parse(&completed.to_toml()).expect("a valid file");
+    let again = Model::parse(&completed.file().to_toml()).expect("a valid file");
     assert_eq!(again, completed);
-    assert!(abscope::table::scores::note(&again).contains("Clinic A 2025"));
-    assert_ne!(again.hash(), model.hash());
+    assert!(again.note().contains("Clinic A 2025"));
+    assert_ne!(again.hash(), incomplete.file().hash());
 
-    let few = model.calibrated("A", &cohort[..5], &hash).expect_err("few").to_string();
+    let few = calibrated("A", &cohort[..5]).expect_err("few").to_string();
     assert!(few.contains("5 lesions are too few"), "{few}");
     let flat = vec![lesion(&[("a", 0.1), ("b", 1.0)]); 15];
-    let flat = model.calibrated("A", &flat, &hash).expect_err("flat").to_string();
+    let flat = calibrated("A", &flat).expect_err("flat").to_string();
     assert!(flat.contains("a is 0.1"), "{flat}");
-    assert!(completed.calibrated("B", &cohort, &hash).is_err(), "nothing left to calibrate");
+    let unnamed = calibrated(" ", &cohort).expect_err("no name");
+    assert_eq!(unnamed.remedy(), Some(&Remedy::NameCohort));
+    let own = Plan::default();
+    let own = incomplete.calibrated("A", &cohort, Origin::Plan(&own), &hash);
+    assert_eq!(own.expect_err("another engine's").remedy(), Some(&Remedy::ScoreTable));
+    let nothing = Resolved::Complete(completed).incomplete().expect_err("nothing to calibrate");
+    assert_eq!(nothing.kind(), Kind::BadRequest);
+}
+
+/// The problems of the demonstration signature, changed.
+fn findings(change: impl FnOnce(&mut SignatureFile)) -> Findings {
+    let mut file = SignatureFile::read(DEMO.as_ref()).expect("the demonstration signature");
+    change(&mut file);
+    file.resolve().expect_err("a problem")
+}
+
+fn keys(findings: &Findings) -> Vec<&str> {
+    findings.iter().map(|finding| finding.key.as_str()).collect()
+}
+
+fn feature(file: &mut SignatureFile) -> &mut FeatureReference {
+    file.terms[0].feature.as_mut().expect("a feature of abscope's own")
+}
+
+/// Gives the file other settings, with their hash.
+fn extract_with(file: &mut SignatureFile, change: impl FnOnce(&mut Settings)) {
+    let settings = file.extraction.settings.as_mut().expect("settings");
+    change(settings);
+    let hash = Plan::recorded(settings).expect("they resolve").hash();
+    file.extraction.hash = Some(hash);
+}
+
+#[test]
+fn every_problem_is_listed_with_its_key() {
+    let found = findings(|file| {
+        file.id.clear();
+        file.link = abscope::stats::Link::Log;
+        file.extraction.hash = None;
+        feature(file).ibsi = "AAAA".into();
+        file.terms[0].scale = Some(0.0);
+        file.terms[1].coefficient = f64::NAN;
+        file.cutoffs[0].high = file.cutoffs[0].low.clone();
+        file.reference.as_mut().expect("there").patient_share = Some(1.5);
+        file.bootstrap.as_mut().expect("there").draws[3].pop();
+    });
+    let expected = [
+        "id",
+        "link",
+        "extraction.hash",
+        "term[1].feature.ibsi",
+        "term[1].scale",
+        "term[2].coefficient",
+        "cutoff[1].high",
+        "reference.patient_share",
+        "bootstrap.draws[4]",
+    ];
+    assert_eq!(keys(&found), expected);
+    let text = abscope::Error::from(found.clone()).to_string();
+    assert_eq!(text.lines().count(), 1 + expected.len());
+    for finding in &found {
+        assert!(text.contains(&finding.to_string()), "{text}");
+    }
+}
+
+#[test]
+fn a_column_that_the_extraction_does_not_give_is_found() {
+    let unknown = findings(|file| feature(file).filter = "log_9mm".into());
+    assert_eq!(keys(&unknown), ["term[1].feature.filter"]);
+    assert!(unknown.to_string().contains("\"log_9mm\"; extraction.settings give original"));
+
+    let excluded = findings(|file| {
+        let id = feature(file).id.clone();
+        extract_with(file, |settings| settings.features.exclude.push(id));
+    });
+    assert_eq!(keys(&excluded), ["term[1].feature.id"]);
+
+    let ring = findings(|file| {
+        feature(file).region = abscope::region::Region::Ring;
+        extract_with(file, |settings| settings.regions.ring = None);
+    });
+    assert_eq!(keys(&ring), ["term[1].feature.region"]);
+
+    let tumour = findings(|file| extract_with(file, |settings| settings.regions.tumour = false));
+    assert_eq!(tumour.len(), 7, "all terms are of the lesion");
+    assert!(keys(&tumour).iter().all(|key| key.ends_with("feature.region")));
+
+    let filter = "[[filter]]\nname = \"log\"\nkind = \"log\"\nsigma_mm = 2.0\n";
+    let filter = Settings::parse(filter).expect("settings").filters;
+    let left_out = findings(|file| {
+        feature(file).filter = "log".into();
+        extract_with(file, |settings| {
+            settings.filters = filter.clone();
+            settings.features.maps = Some(vec!["original".into()]);
+        });
+    });
+    assert_eq!(keys(&left_out), ["term[1].feature.filter"]);
+
+    let shape = findings(|file| {
+        let map = Some(abscope::features::Column::parse("tumour_log_morph_volume"));
+        file.terms[0].feature = map.flatten().map(|column| FeatureReference {
+            region: column.region,
+            filter: column.filter.clone(),
+            id: column.feature.id.to_owned(),
+            ibsi: column.feature.ibsi.to_owned(),
+            aggregation: column.aggregation,
+        });
+        extract_with(file, |settings| settings.filters = filter.clone());
+    });
+    assert_eq!(keys(&shape), ["term[1].feature.filter"]);
+}
+
+#[test]
+fn model_check_lists_all_problems_and_names_what_lacks_scaling() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.toml");
+    let check = |text: String| {
+        std::fs::write(&path, text).expect("written");
+        let run = common::abscope().args(["model", "check"]).arg(&path).output().expect("starts");
+        let [out, err] =
+            [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        (run.status.code(), out, err)
+    };
+    let text = std::fs::read_to_string(DEMO).expect("the file");
+    let (status, out, _) = check(text.clone());
+    let hash = Model::parse(&text).expect("valid").hash();
+    assert_eq!(status, Some(0));
+    assert_eq!(out, format!("{}: valid and complete, signature {hash}\n", path.display()));
+
+    let (status, _, err) = check(text.replacen("filter = \"original\"", "filter = \"log_9mm\"", 2));
+    assert_eq!(status, Some(2), "{err}");
+    assert!(err.contains("2 problems") && err.contains("model.toml"), "{err}");
+    for key in ["term[1].feature.filter", "term[2].feature.filter"] {
+        assert!(err.contains(key), "{err}");
+    }
+
+    let (status, out, _) = check(incomplete().file().to_toml());
+    assert_eq!(status, Some(1));
+    assert!(out.contains("no centre and scale for a; complete it with"), "{out}");
+}
+
+#[test]
+fn features_come_from_one_engine() {
+    let both = findings(|file| {
+        let own = std::mem::replace(&mut file.extraction, Extraction::foreign("PyRadiomics"));
+        (file.extraction.settings, file.extraction.hash) = (own.settings, own.hash);
+    });
+    assert_eq!(keys(&both)[0], "extraction");
+    let other = findings(|file| file.extraction = Extraction::foreign("PyRadiomics"));
+    assert_eq!(keys(&other)[..2], ["term[1]", "term[2]"]);
+    assert!(other.to_string().contains("needs `column`"), "{other}");
 }

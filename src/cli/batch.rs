@@ -166,7 +166,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// The settings' plan, or the model's own; a model that does not fit is refused before any work.
 fn plan(settings: Option<&PathBuf>, model: Option<&Model>) -> anyhow::Result<Plan> {
     let plan = match (settings, model) {
-        (None, Some(model)) => model.plan()?,
+        (None, Some(model)) => model.plan()?.clone(),
         _ => case::plan(settings)?,
     };
     if let Some(model) = model {

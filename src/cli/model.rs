@@ -6,10 +6,8 @@ use std::process::ExitCode;
 
 use abscope::ingest::sha256;
 use abscope::output::OutputFile;
-use abscope::plan::Plan;
-use abscope::row::Row;
-use abscope::signature::model::{Covariate, Model};
-
+use abscope::signature::file::{Covariate, SignatureFile};
+use abscope::signature::{Origin, Resolved};
 use abscope::table::Table;
 
 /// Show, check or complete a signature file.
@@ -57,15 +55,16 @@ enum Action {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Show { file, settings: true, .. } => {
-            let plan = full_plan(&Model::read(&file)?)?;
+            let plan = Resolved::read(&file)?.trained()?.clone();
             println!("# plan {}\n{}", plan.hash(), plan.to_toml().trim_end());
         }
         Action::Show { file, json: true, .. } => {
-            let model = Model::read(&file)?;
-            let document = serde_json::json!({ "hash": model.hash(), "model": model });
+            let resolved = Resolved::read(&file)?;
+            let file = resolved.file();
+            let document = serde_json::json!({ "hash": file.hash(), "model": file });
             println!("{}", serde_json::to_string_pretty(&document)?);
         }
-        Action::Show { file, .. } => print!("{}", summary(&Model::read(&file)?)),
+        Action::Show { file, .. } => print!("{}", summary(Resolved::read(&file)?.file())),
         Action::Check { file } => return check(&file),
         Action::Calibrate { file, features, cohort, output } => {
             calibrate(&file, &features, &cohort, &output)?;
@@ -74,78 +73,70 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn full_plan(model: &Model) -> anyhow::Result<Plan> {
-    // `Model::plan` refuses foreign models, and narrows the selection to what is needed.
-    let narrowed = model.plan()?;
-    match &model.extraction.settings {
-        Some(settings) => Ok(Plan::resolve(settings)?),
-        None => Ok(narrowed),
+fn check(path: &Path) -> anyhow::Result<ExitCode> {
+    match Resolved::read(path)? {
+        Resolved::Complete(model) => {
+            println!("{}: valid and complete, signature {}", path.display(), model.hash());
+            Ok(ExitCode::SUCCESS)
+        }
+        Resolved::Incomplete(incomplete) => {
+            println!(
+                "{}: valid but incomplete, it cannot score: no centre and scale for {}; complete it \
+                 with `abscope model calibrate`",
+                path.display(),
+                incomplete.lacking().join(", ")
+            );
+            Ok(ExitCode::from(1))
+        }
     }
-}
-
-fn check(file: &Path) -> anyhow::Result<ExitCode> {
-    let model = Model::read(file)?;
-    let lacking = model.without_scaling();
-    if lacking.is_empty() {
-        println!("{}: valid and complete, signature {}", file.display(), model.hash());
-        return Ok(ExitCode::SUCCESS);
-    }
-    println!(
-        "{}: valid but incomplete, it cannot score: no centre and scale for {}; complete it with \
-         `abscope model calibrate`",
-        file.display(),
-        lacking.join(", ")
-    );
-    Ok(ExitCode::from(1))
 }
 
 fn calibrate(file: &Path, features: &Path, cohort: &str, output: &Path) -> anyhow::Result<()> {
-    let model = Model::read(file)?;
+    let incomplete = Resolved::read(file)?.incomplete()?;
     let mut out = OutputFile::create(output)?;
     let table = Table::read(features)?;
-    super::score::same_settings(&model, &table)?;
-    let rows: Vec<Row> = table.rows().cloned().collect();
-    let completed = model.calibrated(cohort, &rows, &sha256(features)?)?;
-    out.write_all(completed.to_toml().as_bytes())?;
+    let rows: Vec<_> = table.rows().cloned().collect();
+    let origin = Origin::of_table(&table)?;
+    let completed = incomplete.calibrated(cohort, &rows, origin, &sha256(features)?)?;
+    out.write_all(completed.file().to_toml().as_bytes())?;
     out.finish()?;
-    if let Some(calibration) = &completed.calibration {
+    if let Some(calibration) = &completed.file().calibration {
         eprintln!("note: {}", calibration.statement);
     }
     Ok(())
 }
 
-fn summary(model: &Model) -> String {
+fn summary(file: &SignatureFile) -> String {
     let mut lines = vec![
-        format!("{} {}: {}", model.id, model.version, model.title),
-        format!("hash          {}", model.hash()),
-        format!("kind          {} ({})", model.kind.name(), model.units),
-        format!("higher means  {}", model.higher_means),
+        format!("{} {}: {}", file.id, file.version, file.title),
+        format!("hash          {}", file.hash()),
+        format!("kind          {} ({})", file.kind.name(), file.units),
+        format!("higher means  {}", file.higher_means),
     ];
-    if model.card.simulated {
+    if file.card.simulated {
         lines.push("SIMULATED     trained on simulated data; not for use on patients".into());
     }
-    let lacking = model.without_scaling();
+    let lacking = file.without_scaling();
     lines.push(match lacking.len() {
         0 => "complete      yes, it can score".into(),
         n => {
             format!("complete      NO: {n} terms lack centre and scale (`abscope model calibrate`)")
         }
     });
-    if let Some(calibration) = &model.calibration {
+    if let Some(calibration) = &file.calibration {
         lines.push(format!("calibrated    {}", calibration.statement));
     }
-    match (&model.extraction.hash, &model.extraction.foreign) {
+    match (&file.extraction.hash, &file.extraction.foreign) {
         (Some(hash), _) => lines.push(format!("settings      plan {hash}")),
         (None, Some(foreign)) => lines.push(format!("features      by {}", foreign.engine)),
         (None, None) => {}
     }
-    lines.push(format!("\nTerms (intercept {})", model.intercept));
-    for term in &model.terms {
-        let lacks = term.centre.is_none() || term.scale.is_none();
-        let note = if lacks { "   no centre or scale" } else { "" };
+    lines.push(format!("\nTerms (intercept {})", file.intercept));
+    for term in &file.terms {
+        let note = if term.standard().is_none() { "   no centre or scale" } else { "" };
         lines.push(format!("  {:>10.4}  {}{note}", term.coefficient, term.label()));
     }
-    for covariate in &model.covariates {
+    for covariate in &file.covariates {
         lines.push(match covariate {
             Covariate::OneHot { name, reference, levels, .. } => {
                 let levels: Vec<String> =
@@ -157,28 +148,28 @@ fn summary(model: &Model) -> String {
             }
         });
     }
-    if !model.cutoffs.is_empty() {
+    if !file.cutoffs.is_empty() {
         lines.push("\nCut-offs".into());
     }
-    for c in &model.cutoffs {
+    for c in &file.cutoffs {
         lines.push(format!(
             "  {} at {:.4}: {} / {} ({})",
             c.name, c.value, c.low, c.high, c.provenance
         ));
     }
-    if !model.evaluation.is_empty() {
+    if !file.evaluation.is_empty() {
         lines.push("\nPerformance".into());
     }
-    for e in &model.evaluation {
+    for e in &file.evaluation {
         let interval =
             e.interval.map(|[a, b]| format!(" (95 % {a:.3} to {b:.3})")).unwrap_or_default();
         lines.push(format!("  {} {:.3}{interval}: {}; {}", e.metric, e.value, e.cohort, e.method));
     }
-    let card = &model.card;
+    let card = &file.card;
     lines.push(format!("\nIntended use  {}", card.intended_use));
     lines.extend(card.not_for.iter().map(|text| format!("Not for       {text}")));
     lines.extend(card.limitations.iter().map(|text| format!("Limitation    {text}")));
-    lines.push(format!("Training      {}; {}", model.training.cohort, model.training.procedure));
+    lines.push(format!("Training      {}; {}", file.training.cohort, file.training.procedure));
     lines.push(format!("Licence       {}", card.licence));
     lines.join("\n") + "\n"
 }

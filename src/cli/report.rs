@@ -61,14 +61,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = model.plan()?;
     let scorer = match &args.settings {
         Some(file) => model.scorer(Origin::Plan(&Plan::resolve(&Settings::read(file)?)?))?,
-        None => model.scorer(Origin::Plan(&plan))?,
+        None => model.scorer(Origin::Plan(plan))?,
     };
     let output = OutputFolder::create(&args.output, args.force)?;
     let case = args.case.load()?;
     for warning in &case.warnings {
         eprintln!("warning: {warning}");
     }
-    let examined = examine(&case, &plan);
+    let examined = examine(&case, plan);
     let options = AssessOptions::default().perturbations(args.perturbations).seed(args.seed);
     let report = examined.report(&scorer, options)?;
     report.write_to(&output)?;

@@ -8,8 +8,7 @@ use abscope::output::OutputFile;
 use abscope::paths::shown;
 use abscope::patient::scores::Provenance;
 use abscope::patient::{AssessOptions, Assessment, assess_rows};
-use abscope::signature::Model;
-use abscope::signature::score::Origin;
+use abscope::signature::{Model, Origin};
 use abscope::table::scores::{SCHEMA, ScoreWriter};
 use abscope::table::{Format, Table};
 use anyhow::{Context, bail};
@@ -85,7 +84,7 @@ impl Output {
                     "schema": SCHEMA,
                     "version": env!("CARGO_PKG_VERSION"),
                     "note": model.note(),
-                    "model": { "id": model.id, "version": model.version, "hash": model.hash() },
+                    "model": { "id": model.id(), "version": model.version(), "hash": model.hash() },
                     "patients": patients,
                 });
                 serde_json::to_writer_pretty(&mut file, &document)?;
@@ -98,34 +97,10 @@ impl Output {
 
 /// Scores every patient of a table, patients in the table's order.
 fn assess_table(model: &Model, table: &Table, seed: u64) -> anyhow::Result<Vec<Assessment>> {
-    let scorer = model.scorer(origin(table)?)?;
+    let scorer = model.scorer(Origin::of_table(table)?)?;
     let options = AssessOptions::default().seed(seed);
     let assess = |rows: Vec<_>| {
         assess_rows(&scorer, &rows, options).with_context(|| format!("patient {}", rows[0].patient))
     };
     table.by_patient().into_iter().map(assess).collect()
-}
-
-fn origin(table: &Table) -> anyhow::Result<Origin<'_>> {
-    Ok(table.plan_hash()?.map_or(Origin::Foreign, Origin::Hash))
-}
-
-/// Refuses a table that was made with other settings than the model's; the model need not be
-/// complete.
-pub(crate) fn same_settings(model: &Model, table: &Table) -> anyhow::Result<()> {
-    let hash = table.plan_hash()?;
-    match (&model.extraction.hash, hash) {
-        (Some(wanted), Some(found)) if wanted == found => Ok(()),
-        (None, None) => Ok(()),
-        (Some(wanted), found) => bail!(
-            "{}: the model needs features of plan {wanted}, the table has {}; extract it with the \
-             settings of `abscope model show --settings`",
-            shown(&table.path),
-            found.unwrap_or("no plan hash")
-        ),
-        (None, Some(_)) => bail!(
-            "{}: was extracted by abscope, but the model's terms are columns of another engine",
-            shown(&table.path)
-        ),
-    }
 }

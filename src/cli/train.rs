@@ -46,7 +46,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         eprintln!("note: {note}");
     }
     let trained = abscope::train::train(&prepared, &config)?;
-    output.write_all(trained.model.to_toml().as_bytes())?;
+    output.write_all(trained.model.file().to_toml().as_bytes())?;
     output.finish()?;
     if let Some(folder) = folder {
         folder.write("report.html", report::page(&prepared, &config, &trained)?.as_bytes())?;

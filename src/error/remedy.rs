@@ -44,6 +44,10 @@ pub enum Remedy {
     NameCohort,
     /// Extract the features anew, with the settings of the model.
     MatchSettings,
+    /// Extract the features anew, with this version.
+    ExtractAnew,
+    /// Train the model anew, on features of this version.
+    TrainAnew,
     /// Score a table of the engine that the model was trained on, instead of images.
     ScoreTable,
     /// Run one part of a cohort again, with the feature table in the format of the others.
@@ -118,6 +122,8 @@ impl Display for Remedy {
             Self::CalibrateModel => "complete the model with a cohort's centre and scale",
             Self::NameCohort => "give the cohort's name",
             Self::MatchSettings => "extract the features with the settings of the model",
+            Self::ExtractAnew => "extract the features anew with this version",
+            Self::TrainAnew => "train the model anew on features of this version",
             Self::ScoreTable => "give it a feature table of that engine",
             Self::MatchFormat => "run one again with the format of the others",
             Self::ListFeatures => "see the list of all features for its id",

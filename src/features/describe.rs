@@ -38,7 +38,7 @@ pub struct Image<'a> {
 /// The families are computed side by side in rayon's current pool; no value depends on it.
 pub fn describe(image: &Image<'_>, selected: &[Selected]) -> Vec<Value> {
     // The texture families stand last in the standard's order.
-    let (textured, plain) =
+    let (plain, textured) =
         selected.split_at(selected.partition_point(|s| !s.family.has_matrices()));
     // The longest first: what is left for the end is short.
     let (textured, plain): (_, Vec<Vec<Value>>) = rayon::join(

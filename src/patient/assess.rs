@@ -162,7 +162,7 @@ pub fn assess_case(
     }
     let plan = scorer.model().plan()?;
     let AssessOptions { perturbations, seed } = options;
-    let errors = measurement_errors(case, rows, scorer, &plan, perturbations, seed)?;
+    let errors = measurement_errors(case, rows, scorer, plan, perturbations, seed)?;
     assess(scorer, rows, &errors, options)
 }
 
@@ -261,9 +261,9 @@ fn assessed(
     ranking: &Ranking,
 ) -> Vec<AssessedLesion> {
     let intervals = draws.intervals();
-    let above = model.cutoffs.first().and_then(|c| {
+    let above = model.cutoffs().first().and_then(|c| {
         // Without any known error a probability would be 0 or 1.
-        draws.above(c.linear_predictor(model.link)?)
+        draws.above(c.linear_predictor())
     });
     ranking
         .places
@@ -275,7 +275,7 @@ fn assessed(
                 score: score.clone(),
                 interval,
                 response_interval: interval
-                    .map(|i| [model.link.response(i.low), model.link.response(i.high)]),
+                    .map(|i| [model.link().response(i.low), model.link().response(i.high)]),
                 p_above_cutoff: interval
                     .and_then(|_| above.as_ref().map(|above| above[place.lesion])),
                 rank: place.rank,
@@ -292,7 +292,7 @@ fn assessed(
 }
 
 fn basis(model: &Model, draws: &ScoreDraws, options: AssessOptions) -> UncertaintyBasis {
-    let coefficient_draws = model.bootstrap.as_ref().map_or(0, |b| b.draws.len());
+    let coefficient_draws = model.bootstrap().map_or(0, |b| b.draws.len());
     let all = |source| draws.sources.iter().all(|s| *s == source);
     let measurement = if draws.sources.is_empty() || all(ErrorSource::Unknown) {
         "measurement error is not known".to_owned()

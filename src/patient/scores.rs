@@ -16,7 +16,7 @@ impl Provenance {
     /// Of the scores of a model.
     pub fn of(model: &Model) -> Self {
         Self {
-            name: format!("{} {}", model.id, model.version),
+            name: format!("{} {}", model.id(), model.version()),
             hash: model.hash(),
             note: model.note(),
         }

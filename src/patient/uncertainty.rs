@@ -53,7 +53,7 @@ pub enum ErrorSource {
 impl MeasurementError {
     /// The error of a lesion of this volume without perturbations.
     pub fn from_model(model: &Model, volume_ml: Option<f64>) -> Self {
-        let sd = model.reliability.as_ref().zip(volume_ml).and_then(|(r, v)| r.sd_at(v));
+        let sd = model.reliability().zip(volume_ml).and_then(|(r, v)| r.sd_at(v));
         sd.map_or(Self::Unknown, Self::Reliability)
     }
 
@@ -175,7 +175,7 @@ impl ScoreDraws {
                     lesions.iter().map(of).collect()
                 })
                 .collect();
-        let within = model.reference.as_ref().and_then(|r| r.within_patient_sd);
+        let within = model.reference().and_then(|r| r.within_patient_sd);
         let known = draws.measurement_sd.iter().all(Option::is_some);
         let mut sampler = Sampler::new(&errors, seed);
         let mut measured = vec![Vec::with_capacity(n_draws); lesions.len()];
@@ -247,7 +247,7 @@ pub(crate) fn interval(draws: &[f64]) -> Option<[f64; 2]> {
 /// The bootstrap draws moved so that their mean is the model: a penalised fit to a resample selects
 /// other terms, and the mean of such fits is not the model that is scored with.
 fn coefficient_draws(model: &Model) -> Vec<Vec<f64>> {
-    let Some(bootstrap) = &model.bootstrap else { return Vec::new() };
+    let Some(bootstrap) = model.bootstrap() else { return Vec::new() };
     let own = model.coefficients();
     let n = bootstrap.draws.len() as f64;
     let mean: Vec<f64> =

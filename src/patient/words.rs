@@ -53,7 +53,7 @@ pub fn headline(model: &Model, assessment: &Assessment) -> Vec<String> {
     if let Some(sentence) = difference(assessment) {
         sentences.push(sentence);
     }
-    sentences.push(format!("A higher score means {}.", model.higher_means.trim_end_matches('.')));
+    sentences.push(format!("A higher score means {}.", model.higher_means().trim_end_matches('.')));
     sentences
 }
 

@@ -33,12 +33,12 @@ pub struct CohortSignature {
 impl From<&Model> for CohortSignature {
     fn from(model: &Model) -> Self {
         Self {
-            id: model.id.clone(),
-            version: model.version.clone(),
+            id: model.id().to_owned(),
+            version: model.version().to_owned(),
             hash: model.hash(),
-            higher_means: model.higher_means.clone(),
+            higher_means: model.higher_means().to_owned(),
             note: model.note(),
-            cutoff: model.cutoffs.first().and_then(|c| c.linear_predictor(model.link)),
+            cutoff: model.cutoffs().first().map(|c| c.linear_predictor()),
         }
     }
 }

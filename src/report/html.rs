@@ -11,8 +11,8 @@ use crate::patient::AssessedLesion;
 use crate::patient::heterogeneity::Measure;
 use crate::patient::words;
 use crate::signature::domain::{Flag, number};
-use crate::signature::model::Link;
 use crate::signature::score::TermKind;
+use crate::stats::Link;
 
 /// Most image terms whose bars are drawn for a lesion; the rest is summed up in one.
 const MOST_BARS: usize = 6;
@@ -46,11 +46,11 @@ pub(super) fn page(report: &Report<'_>) -> Result<String> {
         include_str!("report.html"),
         context! {
             a => Value::from(Serde(assessment)),
-            model => Value::from(Serde(model)),
+            model => Value::from(Serde(model.file())),
             model_hash => model.hash(),
             sites => assessment.lesions.iter().any(|l| l.score.site.is_some()),
-            response_name => response_name(model.link),
-            first_cutoff => Value::from(Serde(model.cutoffs.first())),
+            response_name => response_name(model.link()),
+            first_cutoff => Value::from(Serde(model.file().cutoffs.first())),
             ring => plan.processing().ring.map(|r| format!("{} to {} mm", r.inner_mm, r.outer_mm)),
             plan_hash => plan.hash(),
             plan_toml => plan.to_toml(),
@@ -234,9 +234,8 @@ impl Forest {
     fn of(report: &Report<'_>) -> Self {
         let lesions = &report.assessment.lesions;
         let model = report.model;
-        let cutoff = model.cutoffs.first().and_then(|c| c.linear_predictor(model.link));
-        let reference =
-            model.reference.as_ref().map(|r| [r.quantiles.at(0.25), r.quantiles.at(0.75)]);
+        let cutoff = model.cutoffs().first().map(|c| c.linear_predictor());
+        let reference = model.reference().map(|r| [r.quantiles.at(0.25), r.quantiles.at(0.75)]);
         let ends = lesions.iter().flat_map(|l| {
             let score = l.score.linear_predictor;
             l.interval.map_or([score, score], |i| [i.low, i.high])

@@ -89,9 +89,9 @@ pub fn write(
     folder: &Path,
 ) -> Result<Assessment> {
     let plan = model.plan()?;
-    let scorer = model.scorer(Origin::Plan(&plan))?;
+    let scorer = model.scorer(Origin::Plan(plan))?;
     let output = OutputFolder::create(folder, false)?;
-    let examined = examine(case, &plan);
+    let examined = examine(case, plan);
     let report = examined.report(&scorer, options)?;
     report.write_to(&output)?;
     output.finish()?;
@@ -186,7 +186,7 @@ impl Report<'_> {
         for warning in &case.warnings {
             of(Severity::Caution, None, warning.clone());
         }
-        all.extend(of_lesions(assessment, model.terms.len()));
+        all.extend(of_lesions(assessment, model.terms().len()));
         all.sort_by_key(|w| std::cmp::Reverse(w.severity));
         all
     }
@@ -201,19 +201,19 @@ impl Report<'_> {
             "headline": assessment.headline,
             "warnings": self.warnings(),
             "model": {
-                "id": model.id,
-                "version": model.version,
-                "title": model.title,
+                "id": model.id(),
+                "version": model.version(),
+                "title": model.file().title,
                 "hash": model.hash(),
-                "kind": model.kind,
-                "link": model.link,
-                "units": model.units,
-                "higher_means": model.higher_means,
-                "cutoffs": model.cutoffs,
-                "calibration": model.calibration,
-                "simulated": model.card.simulated,
-                "card": model.card,
-                "evaluation": model.evaluation,
+                "kind": model.kind(),
+                "link": model.link(),
+                "units": model.file().units,
+                "higher_means": model.higher_means(),
+                "cutoffs": model.file().cutoffs,
+                "calibration": model.file().calibration,
+                "simulated": model.file().card.simulated,
+                "card": model.file().card,
+                "evaluation": model.file().evaluation,
             },
             "lesions": assessment.lesions,
             "unscored": assessment.unscored,

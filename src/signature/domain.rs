@@ -4,7 +4,8 @@ use nalgebra::DVector;
 use serde::Serialize;
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::model::{Model, Policy, Term};
+use super::file::Policy;
+use super::model::{Model, Term};
 use crate::preprocess::parameters::Discretisation;
 use crate::region::{Region, RegionFacts};
 use crate::row::Row;
@@ -150,7 +151,7 @@ impl Flag {
 /// Flags from what is known of the regions besides their features.
 pub(super) fn of_facts(model: &Model, lesion: &Row) -> Vec<Flag> {
     let mut flags = Vec::new();
-    if let (Some(reliability), Some(volume)) = (&model.reliability, lesion.volume_ml)
+    if let (Some(reliability), Some(volume)) = (model.reliability(), lesion.volume_ml)
         && volume < reliability.min_volume_ml
     {
         flags.push(Flag::new(
@@ -162,8 +163,8 @@ pub(super) fn of_facts(model: &Model, lesion: &Row) -> Vec<Flag> {
             ),
         ));
     }
-    let needs =
-        |region| model.terms.iter().any(|t| t.feature.as_ref().is_some_and(|f| f.region == region));
+    let own = || model.terms().iter().filter_map(|term| term.column().own());
+    let needs = |region| own().any(|column| column.region == region);
     for facts in lesion.facts.iter().filter(|f| f.region == Region::Tumour || needs(f.region)) {
         of_region(model, facts, &mut flags);
     }
@@ -232,9 +233,9 @@ fn of_region(model: &Model, facts: &RegionFacts, flags: &mut Vec<Flag>) {
 /// counted from the first edge, and the lower ones may be empty.
 fn occupied_levels(model: &Model, facts: &RegionFacts) -> Option<usize> {
     let levels = facts.levels?;
-    let settings = model.extraction.settings.as_ref()?;
-    match (settings.discretisation, facts.intensity_range) {
-        (Some(Discretisation::FixedBinSize { width, .. }), Some([low, high])) => {
+    let processing = model.extraction().trained()?.processing();
+    match (processing.discretisation, facts.intensity_range) {
+        (Discretisation::FixedBinSize { width, .. }, Some([low, high])) => {
             Some(levels.min(((high - low) / width) as usize + 1))
         }
         _ => Some(levels),
@@ -243,7 +244,7 @@ fn occupied_levels(model: &Model, facts: &RegionFacts) -> Option<usize> {
 
 pub(super) fn of_feature(term: &Term, value: f64, standardised: f64, flags: &mut Vec<Flag>) {
     let label = term.label();
-    let outside = term.training_quantiles.and_then(|q| {
+    let outside = term.training_quantiles().and_then(|q| {
         if value < q.min || value > q.max {
             Some((Severity::Warning, [q.min, q.max], "the range of the training data"))
         } else if value < q.q01 || value > q.q99 {
@@ -287,7 +288,7 @@ pub(crate) fn number(value: f64) -> String {
 
 /// Squared Mahalanobis distance of the standardised terms from the training mean, which is 0.
 pub(super) fn of_distance(model: &Model, standardised: &[f64], flags: &mut Vec<Flag>) {
-    let Some(covariance) = model.reference.as_ref().and_then(|r| r.covariance.as_ref()) else {
+    let Some(covariance) = model.reference().and_then(|r| r.covariance.as_ref()) else {
         return;
     };
     let Some(metric) = Mahalanobis::of(covariance) else { return };
@@ -348,6 +349,8 @@ pub(super) fn unknown_batch(batch: &str, policy: Policy) -> Flag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
+    use crate::settings::Settings;
 
     /// The demonstration signature, which looks at the lesion only: bins of 25 HU from -150 HU.
     fn demo() -> Model {
@@ -357,9 +360,20 @@ mod tests {
 
     /// The same with a term of the ring.
     fn model() -> Model {
-        let mut model = demo();
-        model.terms[0].feature.as_mut().expect("a feature of abscope's own").region = Region::Ring;
-        model
+        demo().changed(|file| {
+            let feature = file.terms[0].feature.as_mut().expect("a feature of abscope's own");
+            feature.region = Region::Ring;
+        })
+    }
+
+    /// The same extracted with other settings.
+    fn with_settings(change: impl FnOnce(&mut Settings)) -> Model {
+        model().changed(|file| {
+            let settings =
+                file.extraction.settings.as_mut().expect("the signature is abscope's own");
+            change(settings);
+            file.extraction.hash = Some(Plan::recorded(settings).expect("they resolve").hash());
+        })
     }
 
     /// A region of which nothing is out of the ordinary.
@@ -433,9 +447,9 @@ mod tests {
 
     #[test]
     fn grey_levels_count_as_they_are_where_bins_have_no_fixed_size() {
-        let mut model = model();
-        let settings = model.extraction.settings.as_mut().expect("the signature is abscope's own");
-        settings.discretisation = Some(Discretisation::FixedBinNumber { bins: 12 });
+        let model = with_settings(|settings| {
+            settings.discretisation = Some(Discretisation::FixedBinNumber { bins: 12 });
+        });
         let facts = RegionFacts { intensity_range: Some([0.0, 30.0]), ..ordinary(Region::Tumour) };
         assert_eq!(flags(&model, None, vec![facts.clone()]), []);
         let few = RegionFacts { levels: Some(7), ..facts };
@@ -443,6 +457,18 @@ mod tests {
             seen(&flags(&model, None, vec![few])),
             [(FlagCode::FewLevels, Severity::Caution)]
         );
+    }
+
+    /// Oracle: the default of settings, bins of 25 HU.
+    #[test]
+    fn settings_without_discretisation_have_the_default_bins() {
+        let model = with_settings(|settings| settings.discretisation = None);
+        let facts =
+            RegionFacts { intensity_range: Some([-24.0, 150.0]), ..ordinary(Region::Tumour) };
+        let few = (FlagCode::FewLevels, Severity::Caution);
+        assert_eq!(seen(&flags(&model, None, vec![facts.clone()])), [few]);
+        let wider = RegionFacts { intensity_range: Some([-25.0, 150.0]), ..facts };
+        assert_eq!(flags(&model, None, vec![wider]), []);
     }
 
     #[test]
@@ -454,25 +480,29 @@ mod tests {
 
     #[test]
     fn a_volume_below_the_models_minimum_is_flagged() {
-        let mut model = model();
-        model.reliability.as_mut().expect("the signature has one").min_volume_ml = 0.5;
+        let model = model().changed(|file| {
+            file.reliability.as_mut().expect("the signature has one").min_volume_ml = 0.5;
+        });
         for (volume, expected) in [(None, 0), (Some(0.5), 0), (Some(0.499), 1), (Some(8.0), 0)] {
             let found = flags(&model, volume, Vec::new());
             assert_eq!(found.len(), expected, "{volume:?}");
             let code = (FlagCode::VolumeBelowMinimum, Severity::Warning);
             assert!(seen(&found).iter().all(|flag| *flag == code), "{found:?}");
         }
-        model.reliability = None;
+        let model = model.changed(|file| file.reliability = None);
         assert_eq!(flags(&model, Some(1e-3), Vec::new()), []);
     }
 
     /// Oracle: with two terms the 99 % quantile of the chi-squared distribution is -2 ln 0.01.
     #[test]
     fn a_combination_of_features_is_flagged_beyond_99_percent_of_the_reference() {
-        let mut model = model();
-        let reference = model.reference.as_mut().expect("the signature has one");
         // Standard deviations 2 and 1, uncorrelated: distances add up as squares.
-        reference.covariance = Some(vec![vec![4.0, 0.0], vec![0.0, 1.0]]);
+        let covariance = vec![vec![4.0, 0.0], vec![0.0, 1.0]];
+        let model = model().changed(|file| {
+            file.terms.truncate(2);
+            file.bootstrap = None;
+            file.reference.as_mut().expect("the signature has one").covariance = Some(covariance);
+        });
         let limit = (-2.0 * 0.01f64.ln()).sqrt();
         for (share, expected) in [(0.0, 0), (0.999_999, 0), (1.000_001, 1), (3.0, 1)] {
             for direction in [[2.0, 0.0], [0.0, -1.0], [2.0 * 0.6, 0.8]] {
@@ -484,7 +514,7 @@ mod tests {
             }
         }
         let mut found = Vec::new();
-        model.reference = None;
+        let model = model.changed(|file| file.reference = None);
         of_distance(&model, &[100.0, 100.0], &mut found);
         assert_eq!(found, []);
     }
@@ -493,8 +523,8 @@ mod tests {
     #[test]
     fn a_feature_is_flagged_by_how_far_it_leaves_the_training_data() {
         let model = model();
-        let term = &model.terms[0];
-        let q = term.training_quantiles.expect("the signature has them");
+        let term = &model.terms()[0];
+        let q = term.training_quantiles().expect("the signature has them");
         let table = [
             (q.q50, 0.0, None),
             (q.q01, -1.0, None),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::settings::toml_problem;
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 use crate::stats::icc::IccKind;
 
 /// The whole configuration. Unknown keys are refused; everything but `[model]` and `[outcome]` has a

@@ -9,7 +9,7 @@ use super::metric::Metric;
 use super::procedure::Procedure;
 use super::response::Response;
 use crate::error::Result;
-use crate::signature::model::Evaluation;
+use crate::signature::file::Evaluation;
 use crate::stats::auc::{self, Auc};
 use crate::stats::normal::{Z_975, two_sided_p};
 use crate::stats::{bootstrap, moments, ranks};

@@ -3,7 +3,7 @@
 use super::dataset::Dataset;
 use super::elastic_net::cox::Survival;
 use super::response::Response;
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 use crate::stats::link::sigmoid;
 
 /// The loss of held-out rows.

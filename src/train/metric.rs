@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::response::Response;
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 use crate::stats::{auc, calibration, concordance, moments, ranks};
 
 /// The metrics that are measured.

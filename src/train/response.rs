@@ -1,6 +1,6 @@
 //! What is to be predicted.
 
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 
 /// What is to be predicted, one entry per row.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use abscope::signature::{Model, SignatureFile};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -50,6 +51,13 @@ intended_use = "tests"
 not_for = []
 "#
     )
+}
+
+/// The model of a file that differs.
+pub fn changed(model: &Model, change: impl FnOnce(&mut SignatureFile)) -> Model {
+    let mut file = model.file().clone();
+    change(&mut file);
+    file.resolve().expect("a valid file").complete().expect("a complete one")
 }
 
 /// Voxel types by their code in the NIfTI-1 header.

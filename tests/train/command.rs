@@ -4,8 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use abscope::signature::Model;
-use abscope::signature::score::Origin;
+use abscope::signature::{Model, Origin, SignatureFile};
 use abscope::table::Table;
 use assert_cmd::prelude::*;
 use predicates::str::contains;
@@ -115,13 +114,19 @@ fn outcome(kind: &str) -> String {
     format!("[outcome]\nkind = \"{kind}\"\n{keys}\n")
 }
 
-fn score_spread(model: &Path, features: &Path) -> (Model, Vec<f64>) {
+/// The file of a model that passes its check.
+fn written(model: &Path) -> SignatureFile {
+    Model::read(model).expect("a model that passes its check").file().clone()
+}
+
+fn score_spread(model: &Path, features: &Path) -> (SignatureFile, Vec<f64>) {
     let model = Model::read(model).expect("a model that passes its check");
     let table = Table::read(features).expect("a table");
-    let scorer = model.scorer(Origin::Foreign).expect("a complete model");
+    let scorer =
+        model.scorer(Origin::of_table(&table).expect("one plan")).expect("a complete model");
     let scores =
         table.rows().map(|row| scorer.score(row).expect("a score").linear_predictor).collect();
-    (model, scores)
+    (model.file().clone(), scores)
 }
 
 #[test]
@@ -193,7 +198,7 @@ fn parquet_gives_the_model_of_the_csv() {
     let config = format!("{MODEL}{}{FOREIGN}{QUICK}", outcome("gaussian"));
     let model = |features: &str| {
         bench.run_on(features, &config).success();
-        let mut model = Model::read(&bench.path("model.toml")).expect("a model");
+        let mut model = written(&bench.path("model.toml"));
         assert_eq!(model.training.data_sha256.take().map(|h| h.len()), Some(64));
         model
     };
@@ -227,7 +232,7 @@ fn tables_of_other_engines_give_foreign_models() {
         });
         let features = format!("[features]\nengine = \"{engine}\"\n");
         bench.run(&format!("{MODEL}{}{features}{QUICK}", outcome("gaussian"))).success();
-        let model = Model::read(&bench.path("model.toml")).expect("a model");
+        let model = written(&bench.path("model.toml"));
         assert_eq!(model.extraction.foreign.as_ref().expect("foreign").engine, engine);
         assert!(model.extraction.hash.is_none() && model.extraction.settings.is_none());
         let names: Vec<String> = model.terms.iter().map(|t| t.column_name()).collect();
@@ -284,7 +289,7 @@ fn comparators_that_cannot_be_fitted_are_named_with_a_reason() {
         assert!(text.contains("no feature is left to train on"), "{text}");
     }
     assert!(read("report/report.html").contains("It could not be compared with volume alone."));
-    let model = Model::read(&bench.path("model.toml")).expect("a model");
+    let model = written(&bench.path("model.toml"));
     assert!(model.evaluation[0].value > 0.2);
 }
 
@@ -309,7 +314,7 @@ fn transformations_harmonisation_and_patients_as_units() {
     );
     bench.run(&config).success();
     let (model, _) = {
-        let model = Model::read(&bench.path("model.toml")).expect("a model");
+        let model = written(&bench.path("model.toml"));
         let batches: Vec<String> =
             model.batch.as_ref().expect("harmonisation").batches.keys().cloned().collect();
         assert_eq!(batches, ["a", "b"]);

@@ -1,6 +1,6 @@
 //! Elastic net against R glmnet 4.1-6 (`make_elastic_net.R`), scikit-learn and linfa-elasticnet.
 
-use abscope::signature::model::Kind;
+use abscope::signature::Kind;
 use abscope::train::elastic_net::{ElasticNet, ElasticNetError, Response, TOLERANCE};
 use linfa::ParamGuard;
 use linfa::dataset::DatasetBase;

@@ -1,7 +1,7 @@
 //! Pure noise must look like noise. The two classical ways of fooling oneself are shown to do so, on
 //! the same data, with the same elastic net.
 
-use abscope::signature::model::Kind;
+use abscope::signature::Kind;
 use abscope::stats::auc;
 use abscope::train::elastic_net::{ElasticNet, Response};
 use abscope::train::{Dataset, Procedure};

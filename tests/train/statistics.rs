@@ -1,7 +1,7 @@
 //! Statistics against pROC, survival and glm in R (`make_statistics.R`), neuroCombat, SciPy and
 //! pingouin (`make_statistics.py`), each to 1e-6.
 
-use abscope::signature::model::Transform;
+use abscope::stats::Transform;
 use abscope::stats::icc::{IccKind, icc};
 use abscope::stats::{auc, calibration, combat, concordance, ranks, yeo_johnson};
 

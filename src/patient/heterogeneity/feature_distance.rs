@@ -55,7 +55,7 @@ struct FeatureSpace {
 
 impl FeatureSpace {
     fn of(model: &Model) -> Option<Self> {
-        let reference = model.reference.as_ref()?;
+        let reference = model.reference()?;
         Some(Self {
             metric: Mahalanobis::of(reference.covariance.as_ref()?)?,
             patient_share: reference.patient_share.unwrap_or(0.0),

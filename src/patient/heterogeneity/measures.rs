@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::patient::uncertainty::ScoreDraws;
-use crate::signature::model::Reference;
+use crate::signature::file::Reference;
 use crate::stats::moments::{gini_mean_difference, mean, sd};
 use crate::stats::quantile::quantile;
 

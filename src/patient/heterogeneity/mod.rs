@@ -83,7 +83,7 @@ impl Heterogeneity {
         seed: u64,
     ) -> Self {
         let n = lesions.len();
-        let reference = model.reference.as_ref();
+        let reference = model.reference();
         let basis = Basis {
             reference: reference.map(|r| r.cohort.clone()),
             correlated: reference.is_some_and(|r| r.patient_share.is_some()),

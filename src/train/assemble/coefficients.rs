@@ -3,7 +3,7 @@
 use super::Chosen;
 use crate::error::{Error, Result};
 use crate::features::column::Column;
-use crate::signature::model::{Bootstrap, Covariate, Kind, Level, Policy, Term, TrainingQuantiles};
+use crate::signature::file::{Bootstrap, Covariate, Kind, Level, Policy, Term, TrainingQuantiles};
 use crate::stats::quantile;
 use crate::train::dataset::Prepared;
 use crate::train::fitted::Fitted;

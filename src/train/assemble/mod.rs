@@ -12,8 +12,9 @@ use super::pipeline::FittedFeature;
 use super::procedure::Procedure;
 use super::stability::Stability;
 use crate::error::{Error, Result};
-use crate::signature::model::{
-    Card, Combat, Cutoff, CutoffScale, Kind, Model, Policy, SCHEMA, Training,
+use crate::signature::Model;
+use crate::signature::file::{
+    Card, Combat, Cutoff, CutoffScale, Kind, Policy, SCHEMA, SignatureFile, Training,
 };
 use coefficients::{covariates, draws, term};
 use reference::{reference, reliability, scores};
@@ -26,7 +27,7 @@ struct Chosen<'a> {
     coefficient: f64,
 }
 
-/// The model file, checked.
+/// The model of a complete, checked file.
 ///
 /// # Errors
 /// No feature was selected, or the file would not pass its own check.
@@ -60,7 +61,7 @@ pub fn model(
     let about = &config.model;
     let cutoff = &config.cutoff;
     let scores = scores(prepared, fitted)?;
-    let model = Model {
+    let file = SignatureFile {
         schema: SCHEMA.into(),
         id: about.id.clone(),
         version: about.version.clone(),
@@ -139,10 +140,10 @@ pub fn model(
         },
         bootstrap: draws(fitted, stability, kind),
     };
-    model.check().map_err(|problem| {
-        Error::bad_request(format!("the model does not pass its check: {problem}"))
+    let resolved = file.resolve().map_err(|findings| {
+        Error::bad_request(format!("the model does not pass its check: {findings}"))
     })?;
-    Ok(model)
+    resolved.complete()
 }
 
 fn combat(fitted: &Fitted, chosen: &[Chosen<'_>]) -> Option<Combat> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Chosen;
 use super::coefficients::covariates;
 use crate::error::Result;
-use crate::signature::model::{Kind, Reference, Reliability, VolumeBand};
+use crate::signature::file::{Kind, Reference, Reliability, VolumeBand};
 use crate::stats::variance_components::variance_components;
 use crate::stats::{QuantileTable, covariance, moments};
 use crate::train::dataset::Prepared;

@@ -1,6 +1,6 @@
 //! What the file says of the procedure and of its performance.
 
-use crate::signature::model::Evaluation;
+use crate::signature::file::Evaluation;
 use crate::train::config::LambdaRule;
 use crate::train::evaluate::Performance;
 use crate::train::fitted::Fitted;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::csv_file::{CsvFile, Record};
 use crate::error::{Error, Result};
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 use crate::train::config::Outcome;
 use crate::train::response::Response;
 

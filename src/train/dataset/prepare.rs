@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::paths::shown;
 use crate::plan::Plan;
 use crate::settings::Settings;
-use crate::signature::model::{Extraction, Foreign, Kind};
+use crate::signature::file::{Extraction, Foreign, Kind};
 use crate::train::config::{Config, Unit};
 
 /// A data set with what the model file says of it.

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2};
 
 use super::problem::Problem;
 use super::{ElasticNet, ElasticNetError, ElasticNetValidParams, Path, Response};
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 
 impl ElasticNetValidParams {
     /// The whole path. `x` is rows × columns; `weights` one per row, scaled to sum 1 here, equal

@@ -21,7 +21,7 @@ mod quadratic;
 
 use ndarray::{Array1, ArrayView2};
 
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 
 pub use super::response::Response;
 pub use params::{ElasticNetParams, ElasticNetValidParams};

@@ -3,7 +3,7 @@
 use linfa::ParamGuard;
 
 use super::{ElasticNet, ElasticNetError};
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 
 /// Parameters, not yet checked.
 #[derive(Clone, Debug, PartialEq)]

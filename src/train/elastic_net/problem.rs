@@ -6,7 +6,7 @@ use super::cox::Survival;
 use super::gram::{Gram, weighted_gram};
 use super::quadratic::{Quadratic, violation};
 use super::{ElasticNet, ElasticNetError, ElasticNetValidParams, Response, TOLERANCE};
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 use crate::stats::link::sigmoid;
 use crate::train::design::{Design, add_scaled, dot};
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::super::config::{CutoffKind, LambdaRule};
 use super::super::{Config, Prepared, Trained};
-use crate::signature::model::Kind;
+use crate::signature::Kind;
 
 /// One item.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,7 +26,7 @@ pub struct Item {
 /// All items.
 pub fn items(prepared: &Prepared, config: &Config, trained: &Trained) -> Vec<Item> {
     let data = &prepared.data;
-    let model = &trained.model;
+    let model = trained.model.file();
     let p = &config.pipeline;
     let v = &config.validation;
     let item = |item, topic, known: String| Item { item, topic, known };

@@ -13,8 +13,8 @@ use super::evaluate::{Comparison, VOLUME};
 use super::response::Response;
 use super::{Config, Trained};
 use crate::error::{Error, Result};
+use crate::signature::Kind;
 use crate::signature::domain::number;
-use crate::signature::model::Kind;
 use figures::figures;
 
 /// A selected term.
@@ -55,7 +55,7 @@ pub fn page(prepared: &Prepared, config: &Config, trained: &Trained) -> Result<S
     environment.add_template("train.html", include_str!("train.html")).map_err(failed)?;
     let items = checklist::items(prepared, config, trained);
     let context = context! {
-        model => Value::from(Serde(&trained.model)),
+        model => Value::from(Serde(trained.model.file())),
         hash => trained.model.hash(),
         headline => headline(prepared, trained),
         warnings => warnings(prepared, config, trained),
@@ -108,7 +108,7 @@ fn headline(prepared: &Prepared, trained: &Trained) -> Vec<String> {
         data.patients.len(),
         prepared.lesions.len(),
         data.columns.len(),
-        trained.model.terms.len()
+        trained.model.terms().len()
     ));
     if let Some(volume) = against_volume(trained) {
         let verdict = match volume.interval {
@@ -197,6 +197,7 @@ fn selected(prepared: &Prepared, trained: &Trained) -> Vec<Selected> {
         .collect();
     let mut rows: Vec<Selected> = trained
         .model
+        .file()
         .terms
         .iter()
         .zip(kept)
@@ -210,8 +211,8 @@ fn selected(prepared: &Prepared, trained: &Trained) -> Vec<Selected> {
         })
         .collect();
     rows.sort_by(|a, b| b.coefficient.abs().total_cmp(&a.coefficient.abs()));
-    for covariate in &trained.model.covariates {
-        use crate::signature::model::Covariate;
+    for covariate in trained.model.covariates() {
+        use crate::signature::file::Covariate;
         let plain = |label: String, coefficient: f64| Selected {
             label,
             coefficient,
