@@ -156,8 +156,8 @@ impl Tables {
             self.features.write(row, &record.carried)?;
         }
         if let Some(scores) = &mut self.scores {
-            for row in &record.scores {
-                scores.write(row)?;
+            for row in record.score_rows() {
+                scores.write(&row)?;
             }
         }
         if record.report {

@@ -29,6 +29,7 @@ use crate::plan::corrections::{self, Correction, Version};
 use crate::region::RegionFacts;
 use crate::report::CohortPatient;
 use crate::row::Row;
+use crate::table::scores::ScoreRow;
 use crate::value::{Missing, Value};
 
 /// The rows of one case, as kept on disk.
@@ -108,6 +109,26 @@ impl Record {
                 })
                 .collect(),
         }
+    }
+
+    /// The rows of the score table. Those that version 0.1.0 wrote of lesions without a score lack the
+    /// site, which the lesion's own row has.
+    pub fn score_rows(&self) -> Vec<Vec<String>> {
+        let header = ScoreRow::header();
+        let place = |name: &str| header.iter().position(|h| *h == name);
+        let places = place("lesion").zip(place("site"));
+        let (lesion, site) = places.expect("the score table has lesions and sites");
+        let complete = |mut cells: Vec<String>| {
+            let own = self.rows.iter().find(|row| cells.get(lesion) == Some(&row.lesion));
+            let known = own.and_then(|row| row.site.as_ref());
+            if let (Some(cell), Some(known)) = (cells.get_mut(site), known)
+                && cell.is_empty()
+            {
+                cell.clone_from(known);
+            }
+            cells
+        };
+        self.scores.iter().cloned().map(complete).collect()
     }
 
     /// The rows; `None` where a column is not known to this version of abscope.

@@ -54,7 +54,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The file of the scores.
 enum Output {
-    Table(ScoreWriter),
+    Table(Box<ScoreWriter>),
     /// One document with each patient's assessment.
     Json(OutputFile),
 }
@@ -62,7 +62,7 @@ enum Output {
 impl Output {
     fn create(path: &Path) -> anyhow::Result<Self> {
         match (Format::of(path), path.extension().and_then(|e| e.to_str())) {
-            (Some(format), _) => Ok(Self::Table(ScoreWriter::create(path, format)?)),
+            (Some(format), _) => Ok(Self::Table(Box::new(ScoreWriter::create(path, format)?))),
             (None, Some("json")) => Ok(Self::Json(OutputFile::create(path)?)),
             _ => {
                 bail!("{}: the output must end in .csv, .jsonl, .parquet or .json", shown(&path))

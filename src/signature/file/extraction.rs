@@ -38,7 +38,9 @@ pub struct Foreign {
 impl Extraction {
     /// Extraction by abscope with the settings of `plan`.
     pub fn of(plan: &Plan) -> Self {
-        let settings = Settings::parse(&plan.to_toml()).expect("a plan is a settings file");
+        let mut settings = Settings::parse(&plan.to_toml()).expect("a plan is a settings file");
+        // What names no schema is of the first: files of today are those of the first release.
+        settings.schema = settings.schema.filter(|schema| *schema > 1);
         Self { hash: Some(plan.hash()), settings: Some(settings), foreign: None }
     }
 
