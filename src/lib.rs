@@ -46,8 +46,8 @@
 //! (`tests/layers.rs` sees to it).
 //!
 //! ```text
-//! Layers: paths < error < value, digest, memory, csv_file < stats < geometry < volume < mask
-//!     < region < fft < output < ingest, filters < preprocess < features < row < settings < plan
+//! Layers: paths < error < value, digest, memory, contained, csv_file < stats < geometry < volume
+//!     < mask < region < fft < output < ingest, filters < preprocess < features < row < settings < plan
 //!     < extract < table < signature < patient < report < train < selftest < batch < cli
 //! ```
 //!
@@ -56,6 +56,7 @@
 
 #[doc(hidden)]
 pub mod batch;
+mod contained;
 #[doc(hidden)]
 pub mod csv_file;
 #[doc(hidden)]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["paths"],
     &["error"],
-    &["value", "digest", "memory", "csv_file"],
+    &["value", "digest", "memory", "contained", "csv_file"],
     &["stats"],
     &["geometry"],
     &["volume"],

@@ -92,7 +92,7 @@ impl Format {
         match path.extension().and_then(|e| e.to_str()) {
             Some("csv") => Ok(Self::Csv),
             Some("json") => Ok(Self::Json),
-            _ => bail!("{}: the output must end in .csv or .json", shown(&path)),
+            _ => bail!("{}: the output must end in .csv or .json", shown(path)),
         }
     }
 }

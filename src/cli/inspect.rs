@@ -289,7 +289,7 @@ fn nifti_view(root: &Path, path: &Path) -> NiftiView {
 fn short(root: &Path, path: &Path) -> String {
     match path.strip_prefix(root) {
         Ok(rest) if !rest.as_os_str().is_empty() => shown(rest),
-        _ => shown(&path),
+        _ => shown(path),
     }
 }
 

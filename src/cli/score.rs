@@ -65,7 +65,7 @@ impl Output {
             (Some(format), _) => Ok(Self::Table(Box::new(ScoreWriter::create(path, format)?))),
             (None, Some("json")) => Ok(Self::Json(OutputFile::create(path)?)),
             _ => {
-                bail!("{}: the output must end in .csv, .jsonl, .parquet or .json", shown(&path))
+                bail!("{}: the output must end in .csv, .jsonl, .parquet or .json", shown(path))
             }
         }
     }

@@ -31,7 +31,7 @@ impl OutputFile {
         if path.is_dir() {
             return Err(Error::bad_request(format!(
                 "{}: is a folder; name a file to write",
-                shown(&path)
+                shown(path)
             )));
         }
         let file = NamedTempFile::new_in(parent(path)).map_err(|e| Error::io(path, e))?;

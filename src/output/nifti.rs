@@ -25,12 +25,12 @@ pub fn write(path: &Path, geometry: &Geometry, values: ArrayView3<f32>) -> Resul
     if values.dim() != (nz, ny, nx) {
         return Err(Error::bad_request(format!(
             "{}: the values' shape {:?} (z, y, x) is not the grid's of {nx} x {ny} x {nz} voxels",
-            shown(&path),
+            shown(path),
             values.dim()
         )));
     }
     let header = header(geometry).map_err(|e| {
-        Error::too_big(format!("{}: {e}; NIfTI-1 cannot hold this grid", shown(&path)))
+        Error::too_big(format!("{}: {e}; NIfTI-1 cannot hold this grid", shown(path)))
     })?;
     let mut file = OutputFile::create(path)?;
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {

@@ -31,6 +31,7 @@ use super::builder::Builder;
 use super::cell::{Cell, CellKind};
 use super::field::Field;
 use super::read::Table;
+use crate::contained::contained;
 use crate::error::{Error, Result};
 use crate::output::OutputFile;
 
@@ -175,6 +176,13 @@ fn problem(path: &Path, error: ParquetError) -> Error {
 
 /// Reads a feature table.
 pub(super) fn read(path: &Path, file: File) -> Result<Table> {
+    // The reader indexes by what a page says, and panics where it lies.
+    contained(|| read_pages(path, file)).unwrap_or_else(|| {
+        Err(Error::bad_data(path, "is not a whole Parquet file: a page contradicts itself"))
+    })
+}
+
+fn read_pages(path: &Path, file: File) -> Result<Table> {
     let damaged = |e: &dyn std::fmt::Display| {
         Error::bad_data(path, format!("is not a whole Parquet file: {e}"))
     };

@@ -48,7 +48,7 @@ impl Pseudonyms {
         let Some(path) = path else {
             return Err(Error::bad_request(format!(
                 "there is no home folder to keep the key of the pseudonyms in; name a file in \
-                 {KEY_FILE}, or give the patient's id with --patient"
+                 {KEY_FILE}, or give the patient's id"
             )));
         };
         Self::of_file(&path)

@@ -1,7 +1,6 @@
 //! DICOM as hospitals export it: CT series, structure sets and segmentations.
 
 pub mod catalogue;
-mod contained;
 mod header;
 pub mod identity;
 pub mod lesions;

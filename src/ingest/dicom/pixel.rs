@@ -12,10 +12,10 @@ use dicom_encoding::adapters::{PixelDataObject, PixelDataReader, RawPixelData};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use super::contained::contained;
 use super::header::PixelFormat;
 use super::object::Opened;
 use super::walk;
+use crate::contained::contained;
 use crate::error::{Error, Problem, Result};
 
 /// What padded pixels become: the HU of air, below every tissue.

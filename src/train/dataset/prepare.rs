@@ -112,7 +112,7 @@ fn extraction(path: &Path, hash: Option<&str>, config: &Config) -> Result<Extrac
             format!(
                 "has plan {}, but {} was extracted with plan {hash}; give the settings of that run",
                 plan.hash(),
-                shown(&path)
+                shown(path)
             ),
         ));
     }
