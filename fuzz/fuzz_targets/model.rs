@@ -6,20 +6,20 @@
 //! ```
 #![no_main]
 
-use abscope::signature::Model;
-use abscope::signature::score::Origin;
+use abscope::signature::{Origin, Resolved, SignatureFile};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(model) = Model::parse(text) else { return };
-    let again = Model::parse(&model.to_toml());
-    assert_eq!(again.map(|m| m.hash()), Ok(model.hash()), "a signature that changes when written");
-    for term in &model.terms {
+    let Ok(file) = SignatureFile::parse(text) else { return };
+    let again = SignatureFile::parse(&file.to_toml());
+    assert_eq!(again.map(|f| f.hash()), Ok(file.hash()), "a signature that changes when written");
+    let Ok(Resolved::Complete(model)) = file.resolve() else { return };
+    for term in model.terms() {
         term.label();
     }
     if let Ok(plan) = model.plan() {
-        let _ = model.scorer(Origin::Plan(&plan));
+        let _ = model.scorer(Origin::Plan(plan));
     }
     let _ = model.ordered_cutoffs();
 });

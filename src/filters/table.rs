@@ -2,7 +2,7 @@
 //!
 //! The enum [`Filter`], the keys of settings, titles, checks, `docs/filters.md` and the operators all
 //! come from the list below. A new kind is one row here and one module with its parameters and their
-//! [`Kind`].
+//! `Kind`.
 
 use serde::{Deserialize, Serialize};
 

@@ -90,7 +90,7 @@ pub struct LesionScore {
     pub contributions: Vec<Contribution>,
     /// Reasons to doubt the score.
     pub flags: Vec<Flag>,
-    /// The design vector in the order of [`Model::coefficients`]: 1, standardised terms, covariates.
+    /// The design vector in the order of [`super::Model::coefficients`]: 1, standardised terms, covariates.
     #[serde(skip)]
     pub design: Vec<f64>,
 }
