@@ -143,7 +143,7 @@ mod tests {
         assert_eq!((records[1].line(), records[1].cell(0)), (3, "B\n2"));
         assert_eq!(
             records[1].wrong_cell("dose", records[1].cell(dose), "not a number").to_string(),
-            "table.csv: line 4, column dose: \"x\" is not a number"
+            "table.csv: line 3, column dose: \"x\" is not a number"
         );
         let missing = file.column("site").expect_err("no such column").to_string();
         assert_eq!(missing, "table.csv: has no column site; it has patient, dose");

@@ -241,6 +241,8 @@ mod tests {
                 } else if path.extension().is_some_and(|e| e == "rs") {
                     let source = std::fs::read_to_string(&path).expect("text");
                     for text in literals(&source) {
+                        // Another program may be named with its options.
+                        let text = text.replace("gdcmconv --raw", "");
                         let named = option.is_match(&text) || command.is_match(&text);
                         assert!(!named, "{}: {text:?}", path.display());
                     }
