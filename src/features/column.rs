@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use super::family::Aggregation;
 use super::table::{FEATURES, Feature};
@@ -105,24 +105,22 @@ impl fmt::Display for ColumnKey {
     }
 }
 
-/// The columns of a table, in its order, each once; rows of one table share them.
+/// The columns of a table, in its order; rows of one table share them.
+///
+/// Names are made when they are asked for: a plan with response maps has thousands of columns, and
+/// most of what it is used for needs none of their names.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     keys: Vec<ColumnKey>,
-    names: Vec<String>,
-    places: BTreeMap<String, usize>,
+    names: OnceLock<Vec<String>>,
+    /// Places in the order of the names; of two with one name, the first is found.
+    by_name: OnceLock<Vec<usize>>,
 }
 
 impl Columns {
-    /// Columns in this order; of two with one name the first is found.
+    /// Columns in this order.
     pub fn new(keys: impl IntoIterator<Item = ColumnKey>) -> Self {
-        let keys: Vec<ColumnKey> = keys.into_iter().collect();
-        let names: Vec<String> = keys.iter().map(ColumnKey::to_string).collect();
-        let mut places = BTreeMap::new();
-        for (place, name) in names.iter().enumerate() {
-            places.entry(name.clone()).or_insert(place);
-        }
-        Self { keys, names, places }
+        Self { keys: keys.into_iter().collect(), ..Self::default() }
     }
 
     /// The columns of these names.
@@ -137,7 +135,7 @@ impl Columns {
 
     /// Their names.
     pub fn names(&self) -> &[String] {
-        &self.names
+        self.names.get_or_init(|| self.keys.iter().map(ColumnKey::to_string).collect())
     }
 
     /// Those that are abscope's own.
@@ -157,7 +155,14 @@ impl Columns {
 
     /// The place of the column of this name.
     pub fn place(&self, name: &str) -> Option<usize> {
-        self.places.get(name).copied()
+        let names = self.names();
+        let by_name = self.by_name.get_or_init(|| {
+            let mut places: Vec<usize> = (0..names.len()).collect();
+            places.sort_by_key(|&place| &names[place]);
+            places
+        });
+        let first = by_name.partition_point(|&place| names[place].as_str() < name);
+        by_name.get(first).copied().filter(|&place| names[place] == name)
     }
 }
 
