@@ -207,3 +207,32 @@ fn a_region_that_re_segmentation_empties_has_a_shape_and_reasons() {
     }
     assert!(row.value("tumour_original_morph_volume").expect("a column").is_ok());
 }
+
+/// Oracle: the map of the filter alone, and the maps that the settings ask for.
+#[test]
+fn a_filter_too_wide_for_its_grid_blanks_its_own_maps_only() {
+    let ramp = |[x, y, z]: [usize; 3]| (10 * x + 3 * y + z) as f32;
+    let case = case(cuboid([5, 4, 4]), ramp);
+    let narrow = "[[filter]]\nname = \"narrow\"\nkind = \"log\"\nsigma_mm = 2.0\n";
+    // Four standard deviations are 1,600 voxels of 1.5 mm.
+    let wide = "[[filter]]\nname = \"wide\"\nkind = \"log\"\nsigma_mm = 600.0\n";
+    let wavelet = "[[filter]]\nname = \"w\"\nkind = \"wavelet\"\nwavelet = \"haar\"\n";
+    let settings = |maps: &str, filters: &str| {
+        format!("{NATIVE}[features]\nfamilies = [\"statistics\"]\nmaps = [{maps}]\n{filters}")
+    };
+    let alone = row(&case, &settings("\"narrow\"", narrow));
+    let all = format!("{wide}{narrow}{wavelet}");
+    let together = row(&case, &settings("\"wide\", \"narrow\", \"w-LLH\"", &all));
+
+    let maps = ["wide", "narrow", "w-LLH"].map(|map| format!("tumour_{map}_stat_mean"));
+    let means: Vec<&String> =
+        together.columns().names().iter().filter(|name| name.ends_with("stat_mean")).collect();
+    assert_eq!(means, maps.each_ref(), "no map that was not asked for");
+    for (column, value) in together.columns().own().zip(together.values()) {
+        match column.filter.as_str() {
+            "wide" => assert_eq!(*value, Err(Missing::FilterTooWide), "{}", column.name()),
+            "narrow" => assert_eq!(alone.value(&column.name()), Some(*value)),
+            _ => assert!(value.is_ok(), "{}: {value:?}", column.name()),
+        }
+    }
+}
