@@ -13,6 +13,7 @@ use abscope::row::Row;
 use abscope::settings::Settings;
 use abscope::table::{Carried, FeatureWriter, Format, Table};
 use abscope::value::Missing;
+use assert_cmd::prelude::*;
 use proptest::prelude::*;
 
 /// Two features of the image and of a response map.
@@ -226,6 +227,77 @@ fn a_spoilt_parquet_file_is_an_error_and_never_a_panic() {
         bytes[at] ^= 0xff;
         std::fs::write(&spoilt, &bytes).expect("written");
         let _ = Table::read(&spoilt);
+    }
+}
+
+/// The program that writes one table with three engines, with the types and encodings they choose.
+#[cfg(feature = "parquet")]
+const WRITERS: &str = r#"
+import sys
+import duckdb, polars, pyarrow, pyarrow.parquet
+folder = sys.argv[1]
+rows = pyarrow.table({
+    "patient": pyarrow.array(["a", "b", "é"] * 1000).dictionary_encode(),
+    "lesion": pyarrow.array([str(i) for i in range(3000)], pyarrow.large_string()),
+    "single": pyarrow.array([0.1, None, 2.5] * 1000, pyarrow.float32()),
+    "double": pyarrow.array([0.1, None, -1e300] * 1000),
+    "small": pyarrow.array([-1, 127, None] * 1000, pyarrow.int8()),
+    "byte": pyarrow.array([255, None, 0] * 1000, pyarrow.uint8()),
+    "unsigned": pyarrow.array([2**32 - 1, None, 0] * 1000, pyarrow.uint32()),
+    "long": pyarrow.array([-2**40, None, 7] * 1000, pyarrow.int64()),
+    "largest": pyarrow.array([2**64 - 2**11, None, 7] * 1000, pyarrow.uint64()),
+    "truth": pyarrow.array([True, None, False] * 1000),
+    "nothing": pyarrow.nulls(3000, pyarrow.float64()),
+})
+pyarrow.parquet.write_table(rows, f"{folder}/pyarrow.parquet", row_group_size=700)
+pyarrow.parquet.write_table(rows.append_column("null", pyarrow.nulls(3000)), f"{folder}/pages.parquet",
+    use_dictionary=False, data_page_version="2.0", data_page_size=500, compression="none", version="1.0",
+    column_encoding={"long": "DELTA_BINARY_PACKED", "lesion": "DELTA_BYTE_ARRAY", "double": "BYTE_STREAM_SPLIT"})
+polars.from_arrow(rows).write_parquet(f"{folder}/polars.parquet", compression="snappy")
+duckdb.sql(f"copy (select * from rows) to '{folder}/duckdb.parquet' (format parquet, compression snappy)")
+for name, column in {"date": "2026-11-25", "list": [1.0]}.items():
+    odd = pyarrow.table({"patient": ["a"], "lesion": ["1"], "odd": [column]})
+    if name == "date":
+        odd = odd.set_column(2, "odd", odd["odd"].cast(pyarrow.date32()))
+    pyarrow.parquet.write_table(odd, f"{folder}/{name}.parquet")
+"#;
+
+/// Oracle: pyarrow, polars and DuckDB, each of which wrote the table.
+#[cfg(feature = "parquet")]
+#[test]
+#[ignore = "needs Python with pyarrow, polars and DuckDB; tests/run sets ABSCOPE_TEST_PYTHON"]
+fn what_pyarrow_polars_and_duckdb_write_is_read() {
+    let python = std::env::var("ABSCOPE_TEST_PYTHON").expect("tests/run sets it");
+    let folder = folder();
+    let mut command = std::process::Command::new(python);
+    command.args(["-c", WRITERS]).arg(folder.path()).assert().success();
+    let expected = [
+        ("single", [Some(0.1), None, Some(2.5)]),
+        ("double", [Some(0.1), None, Some(-1e300)]),
+        ("small", [Some(-1.0), Some(127.0), None]),
+        ("byte", [Some(255.0), None, Some(0.0)]),
+        ("unsigned", [Some(4_294_967_295.0), None, Some(0.0)]),
+        ("long", [Some(-1_099_511_627_776.0), None, Some(7.0)]),
+        ("largest", [Some(18_446_744_073_709_549_568.0), None, Some(7.0)]),
+    ];
+    for file in ["pyarrow", "pages", "polars", "duckdb"] {
+        let table = Table::read(&folder.path().join(format!("{file}.parquet"))).expect(file);
+        assert_eq!(table.entries.len(), 3000, "{file}");
+        for (at, entry) in table.entries.iter().enumerate() {
+            assert_eq!(entry.row.patient, ["a", "b", "é"][at % 3], "{file}");
+            assert_eq!(entry.row.lesion, at.to_string(), "{file}");
+            assert_eq!(table.text(entry, "nothing"), Some(""), "{file}");
+            assert_eq!(table.text(entry, "truth"), Some(["true", "", "false"][at % 3]), "{file}");
+        }
+        for (name, values) in expected {
+            let column = table.column(name).unwrap_or_else(|e| panic!("{file}: {e}"));
+            let read = column.iter().map(|value| value.ok());
+            assert!(read.eq(values.into_iter().cycle().take(3000)), "{file}: {name}");
+        }
+    }
+    for (file, kind) in [("date", "Date"), ("list", "nested")] {
+        let error = Table::read(&folder.path().join(format!("{file}.parquet"))).expect_err(file);
+        assert!(error.to_string().contains(&format!("column odd has type {kind}")), "{error}");
     }
 }
 

@@ -170,29 +170,47 @@ fn models_of_all_kinds_are_written_and_scored() {
 #[cfg(feature = "parquet")]
 #[test]
 fn parquet_gives_the_model_of_the_csv() {
-    use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
     use std::sync::Arc;
+
+    use parquet::basic::{LogicalType, Repetition, Type as Physical};
+    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::types::Type;
 
     let bench = Bench::new();
     let mut reader = csv::Reader::from_path(bench.path("features.csv")).expect("a table");
     let header: Vec<String> = reader.headers().expect("a header").iter().map(Into::into).collect();
     let rows: Vec<csv::StringRecord> = reader.records().map(|r| r.expect("a row")).collect();
-    let columns = header.iter().enumerate().map(|(at, name)| {
-        let cells: Vec<&str> = rows.iter().map(|r| r.get(at).expect("a cell")).collect();
-        let texts = ["patient", "lesion", "site", "scanner", "diagnostics_Version"];
-        let array: ArrayRef = match texts.contains(&name.as_str()) {
-            true => Arc::new(StringArray::from(cells)),
-            false => {
-                let numbers = cells.iter().map(|c| c.parse::<f64>().expect("a number"));
-                Arc::new(Float64Array::from_iter_values(numbers))
-            }
+    let is_text = |name: &String| {
+        ["patient", "lesion", "site", "scanner", "diagnostics_Version"].contains(&name.as_str())
+    };
+    let columns = header.iter().map(|name| {
+        let (physical, logical) = match is_text(name) {
+            true => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            false => (Physical::DOUBLE, None),
         };
-        (name.clone(), array)
+        let column = Type::primitive_type_builder(name, physical).with_logical_type(logical);
+        column.with_repetition(Repetition::REQUIRED).build().expect("a type").into()
     });
-    let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
+    let schema = Type::group_type_builder("table").with_fields(columns.collect());
+    let schema = schema.build().expect("a schema").into();
     let file = std::fs::File::create(bench.path("features.parquet")).expect("a file");
-    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).expect("it");
-    writer.write(&batch).expect("rows");
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).expect("a writer");
+    let mut group = writer.next_row_group().expect("a group");
+    for (at, name) in header.iter().enumerate() {
+        let cells = rows.iter().map(|row| row.get(at).expect("a cell"));
+        let mut column = group.next_column().expect("it").expect("a column");
+        let written = if is_text(name) {
+            let texts: Vec<_> = cells.map(ByteArray::from).collect();
+            column.typed::<ByteArrayType>().write_batch(&texts, None, None)
+        } else {
+            let numbers: Vec<f64> = cells.map(|c| c.parse().expect("a number")).collect();
+            column.typed::<DoubleType>().write_batch(&numbers, None, None)
+        };
+        assert_eq!(written.expect("cells"), rows.len());
+        column.close().expect("a whole column");
+    }
+    group.close().expect("a whole group");
     writer.close().expect("a whole file");
 
     let config = format!("{MODEL}{}{FOREIGN}{QUICK}", outcome("gaussian"));
