@@ -56,38 +56,12 @@
 
 #[doc(hidden)]
 pub mod batch;
-mod contained;
-#[doc(hidden)]
-pub mod csv_file;
-#[doc(hidden)]
-pub mod digest;
-pub mod error;
 #[doc(hidden)]
 pub mod extract;
-pub mod features;
-mod fft;
-#[doc(hidden)]
-pub mod filters;
-#[doc(hidden)]
-pub mod geometry;
-#[doc(hidden)]
-pub mod ingest;
-#[doc(hidden)]
-pub mod mask;
-#[doc(hidden)]
-pub mod memory;
-#[doc(hidden)]
-pub mod output;
-#[doc(hidden)]
-pub mod paths;
 #[doc(hidden)]
 pub mod patient;
 #[doc(hidden)]
 pub mod plan;
-#[doc(hidden)]
-pub mod preprocess;
-#[doc(hidden)]
-pub mod region;
 #[doc(hidden)]
 pub mod report;
 #[doc(hidden)]
@@ -99,15 +73,17 @@ pub mod settings;
 #[doc(hidden)]
 pub mod signature;
 #[doc(hidden)]
-pub mod stats;
-#[doc(hidden)]
 pub mod table;
 #[doc(hidden)]
 pub mod train;
+
 #[doc(hidden)]
-pub mod value;
-#[doc(hidden)]
-pub mod volume;
+pub use abscope_engine::{
+    contained, csv_file, digest, filters, geometry, ingest, mask, memory, output, paths,
+    preprocess, region, stats, value, volume,
+};
+#[doc(inline)]
+pub use abscope_engine::{error, features};
 
 #[doc(inline)]
 pub use error::{Error, Result};

@@ -36,8 +36,9 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
 ];
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+/// The folders of the two packages' modules: the engine's come first.
+fn folders() -> [PathBuf; 2] {
+    ["engine/src", "src"].map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
 }
 
 fn layer(module: &str) -> Option<usize> {
@@ -162,10 +163,14 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Text by path below `src`, its parts those of the module.
+/// Text by path below a package's `src`, its parts those of the module.
 fn sources() -> BTreeMap<Vec<String>, String> {
+    folders().iter().flat_map(|folder| sources_in(folder)).collect()
+}
+
+fn sources_in(folder: &Path) -> BTreeMap<Vec<String>, String> {
     let mut files = Vec::new();
-    rust_files(&source(), &mut files);
+    rust_files(folder, &mut files);
     let text = |path: &PathBuf| std::fs::read_to_string(path).expect("text");
     let left_out: BTreeSet<PathBuf> = files
         .iter()
@@ -181,7 +186,7 @@ fn sources() -> BTreeMap<Vec<String>, String> {
         .iter()
         .filter(|path| !left_out.contains(*path))
         .map(|path| {
-            let below = path.strip_prefix(source()).expect("below").components();
+            let below = path.strip_prefix(folder).expect("below").components();
             let parts = below.map(|part| part.as_os_str().to_string_lossy().into_owned());
             (parts.collect(), text(path))
         })
@@ -203,7 +208,7 @@ fn no_arrow_runs_back_up() {
         let from = module_of(file);
         let depth = file.len() - usize::from(file.last().is_some_and(|name| name == "mod.rs"));
         for Arrow { line, to } in arrows(text, depth) {
-            let place = format!("src/{}:{line}: {from} -> {to}", file.join("/"));
+            let place = format!("{}:{line}: {from} -> {to}", file.join("/"));
             match (layer(from), layer(&to)) {
                 _ if from == to => {}
                 (_, None) if to.starts_with(char::is_uppercase) => {
@@ -235,7 +240,7 @@ fn every_module_at_the_root_has_a_layer_and_every_layer_is_there() {
 
 #[test]
 fn the_crates_documentation_shows_these_layers() {
-    let text = std::fs::read_to_string(source().join("lib.rs")).expect("text");
+    let text = std::fs::read_to_string(folders()[1].join("lib.rs")).expect("text");
     let shown: String = text
         .lines()
         .filter_map(|line| line.strip_prefix("//!"))
@@ -275,4 +280,48 @@ static S: super::super::table::T = 1;
         [(2, "plan"), (2, "value"), (8, "mask"), (8, "Error"), (6, "cli"), (14, "table")];
     assert_eq!(found, expected.map(|(line, to)| (line, to.to_owned())));
     assert_eq!(test_files("#[cfg(test)]\nmod tests;\nmod own;\n"), ["tests.rs".to_owned()].into());
+}
+
+/// The string literals of a source file, comments left out.
+fn literals(source: &str) -> Vec<String> {
+    let code: String = source
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let code = code.replace("'\"'", "' '").replace("\\\\", " ").replace("\\\"", " ");
+    code.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Text by path of all that is no part of the command line.
+fn library() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for folder in folders() {
+        rust_files(&folder, &mut files);
+    }
+    files.retain(|path| !path.starts_with(folders()[1].join("cli")));
+    files
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("text");
+            (path, text)
+        })
+        .collect()
+}
+
+#[test]
+fn the_library_names_no_option_and_no_command() {
+    let option = regex::Regex::new(r"(^|[^-(\w])--[a-z]").expect("a pattern");
+    let command = regex::Regex::new(
+        r"abscope (batch|extract|features|filter|inspect|merge|model|report|score|selftest|settings|train)\b",
+    )
+    .expect("a pattern");
+    for (path, source) in library() {
+        for text in literals(&source) {
+            // Another program may be named with its options.
+            let text = text.replace("gdcmconv --raw", "");
+            let named = option.is_match(&text) || command.is_match(&text);
+            assert!(!named, "{}: {text:?}", path.display());
+        }
+    }
 }

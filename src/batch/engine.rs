@@ -12,7 +12,7 @@ use super::schedule::{Budget, Share};
 use super::{Listener, Options, footprint, scores};
 use crate::error::{Error, Result};
 use crate::extract::extract;
-use crate::ingest::Case;
+use crate::ingest::{Case, expected_bytes};
 use crate::plan::corrections::CORRECTIONS;
 use crate::report::examine;
 use crate::row::Row;
@@ -99,7 +99,7 @@ impl<'a> Engine<'a> {
         // waits for memory that only it could give back.
         rayon::in_place_scope(|scope| {
             for (case, status) in waiting.filter(|(_, s)| matches!(s, Status::Waiting)) {
-                let sizes = case.files().into_iter().map(footprint::expected);
+                let sizes = case.files().into_iter().map(expected_bytes);
                 let expected = sizes.fold(0, u64::saturating_add);
                 let share = budget.admit(expected);
                 if engine.stop.is_set() {

@@ -70,6 +70,7 @@ impl Failure {
                 Kind::Io => {
                     "see that the file is there and may be read; then run the same command again"
                 }
+                _ => "mend what the problem names; then run the same command again",
             })
         };
         let way_out = error.remedy().map_or_else(by_kind, way_out);

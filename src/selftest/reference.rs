@@ -258,3 +258,49 @@ fn aggregation(family: Family, name: &str) -> Aggregation {
     });
     found.expect("embedded tables name known aggregations")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{FEATURES, Oracle};
+
+    /// Oracle: the reference table of the IBSI.
+    #[test]
+    fn every_reference_row_finds_its_feature_and_its_name_and_code() {
+        for row in FEATURE_REFERENCES.iter() {
+            let (family, aggregation) = row.feature.expect("a feature's row");
+            let found = FEATURES.iter().find(|f| f.tag(aggregation) == row.tag);
+            let feature = found.unwrap_or_else(|| panic!("no feature for {}", row.tag));
+            assert_eq!(
+                (feature.family(), feature.ibsi),
+                (family, row.ibsi.as_str()),
+                "{}",
+                row.tag
+            );
+        }
+    }
+
+    #[test]
+    fn every_feature_is_vetted_by_a_reference_row_or_says_by_what() {
+        for feature in FEATURES {
+            let aggregations = feature.family().aggregations();
+            let vetted = aggregations
+                .iter()
+                .all(|&a| FEATURE_REFERENCES.iter().any(|row| row.tag == feature.tag(a)));
+            let says = feature.oracle == Oracle::Ibsi;
+            assert_eq!(vetted, says, "{}: {}", feature.id, feature.oracle.describe());
+        }
+        let others: Vec<_> =
+            FEATURES.iter().filter(|f| f.oracle != Oracle::Ibsi).map(|f| f.id).collect();
+        assert_eq!(
+            others,
+            [
+                "morph_vol_dens_ombb",
+                "morph_area_dens_ombb",
+                "morph_vol_dens_mvee",
+                "morph_area_dens_mvee",
+                "ivh_auc"
+            ]
+        );
+    }
+}

@@ -213,44 +213,6 @@ impl Display for Error {
 mod tests {
     use super::*;
 
-    /// The string literals of a source file, comments left out.
-    fn literals(source: &str) -> Vec<String> {
-        let code: String = source
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("//"))
-            .flat_map(|line| [line, "\n"])
-            .collect();
-        let code = code.replace("'\"'", "' '").replace("\\\\", " ").replace("\\\"", " ");
-        code.split('"').skip(1).step_by(2).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn the_library_names_no_option_and_no_command() {
-        let option = regex::Regex::new(r"(^|[^-(\w])--[a-z]").expect("a pattern");
-        let command = regex::Regex::new(
-            r"abscope (batch|extract|features|filter|inspect|merge|model|report|score|selftest|settings|train)\b",
-        )
-        .expect("a pattern");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).expect("a folder") {
-                let path = entry.expect("an entry").path();
-                if path.is_dir() {
-                    folders.extend(Some(path).filter(|p| *p != root.join("cli")));
-                } else if path.extension().is_some_and(|e| e == "rs") {
-                    let source = std::fs::read_to_string(&path).expect("text");
-                    for text in literals(&source) {
-                        // Another program may be named with its options.
-                        let text = text.replace("gdcmconv --raw", "");
-                        let named = option.is_match(&text) || command.is_match(&text);
-                        assert!(!named, "{}: {text:?}", path.display());
-                    }
-                }
-            }
-        }
-    }
-
     #[test]
     fn an_error_says_where_what_and_the_way_out() {
         let error = Error::bad_data("m.nii", "lies elsewhere").with_remedy(Remedy::RegridMask);

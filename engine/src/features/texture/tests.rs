@@ -381,7 +381,8 @@ proptest! {
 
 /// The digital phantom's grey levels (IBSI manual, 5.1), as printed there: slices from z = 0.
 fn digital_phantom() -> Array3<u16> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ibsi/ibsi_1_digital_phantom");
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/ibsi/ibsi_1_digital_phantom");
     let case = crate::ingest::load(
         &folder.join("image.nii.gz"),
         &folder.join("mask.nii.gz"),
@@ -401,7 +402,7 @@ fn digital_phantom() -> Array3<u16> {
 /// collection.
 fn printed(family: &str, aggregation: &str) -> Vec<Vec<(u16, String, u64)>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures/ibsi/ibsi1_digital_phantom_texture_matrices.csv");
+        .join("../fixtures/ibsi/ibsi1_digital_phantom_texture_matrices.csv");
     let mut tables: BTreeMap<u32, Vec<(u16, String, u64)>> = BTreeMap::new();
     for row in csv::Reader::from_path(path).expect("the table opens").records() {
         let row = row.expect("a row");

@@ -3,6 +3,7 @@
 mod bytes;
 pub mod case;
 pub mod dicom;
+mod expected;
 mod load;
 mod names;
 pub mod nifti;
@@ -14,6 +15,7 @@ mod source;
 mod wanted;
 
 pub use case::{Case, InputFile, Lesion};
+pub use expected::expected_bytes;
 pub use load::load;
 pub use options::LoadOptions;
 pub use source::sha256;

@@ -17,7 +17,7 @@ thread_local! {
 /// What `work` gives; `None` where it panics, of which nothing is printed.
 ///
 /// Whatever `work` changes must not be used after a panic.
-pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();

@@ -26,4 +26,4 @@ pub use describe::{Image, describe, missing};
 pub use family::{Aggregation, Family};
 pub use local_intensity::RADIUS_MM;
 pub use selection::Selected;
-pub use table::{FEATURES, Feature};
+pub use table::{FEATURES, Feature, Oracle};

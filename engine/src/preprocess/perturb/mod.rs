@@ -313,8 +313,8 @@ fn prefilter(values: &mut Array3<f64>, interpolation: Interpolation) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Plan;
-    use crate::settings::Settings;
+    use crate::features::RADIUS_MM;
+    use crate::preprocess::{Resampling, Resegmentation, Ring, Rounding, parameters::Spacing};
     use crate::volume::Voxels;
 
     /// A ball of 10 mm radius on an anisotropic grid; intensity 0.5 x + 2 y - z in mm plus noise.
@@ -351,12 +351,39 @@ mod tests {
         Perturber::new(&subject, plan.preparation(), ranges, seed).expect("no filters")
     }
 
-    fn plan(interpolation: &str) -> Plan {
-        let settings = format!(
-            "[resampling]\nspacing_mm = [1.0, 1.0, 1.0]\nrounding = \"none\"\ninterpolation = \
-             \"{interpolation}\"\n[regions.ring]\ninner_mm = 0.0\nouter_mm = 3.0"
-        );
-        Plan::resolve(&Settings::parse(&settings).expect("valid")).expect("resolves")
+    /// What a copy is prepared by.
+    struct Plan {
+        resampling: Resampling,
+        resegmentation: Resegmentation,
+        ring: Ring,
+    }
+
+    impl Plan {
+        fn new(interpolation: Interpolation) -> Self {
+            Self {
+                resampling: Resampling {
+                    spacing_mm: Spacing::Volume([1.0; 3]),
+                    interpolation,
+                    mask_interpolation: Interpolation::Trilinear,
+                    mask_threshold: 0.5,
+                    rounding: Rounding::None,
+                },
+                resegmentation: Resegmentation::default(),
+                ring: Ring { inner_mm: 0.0, outer_mm: 3.0, range_hu: None },
+            }
+        }
+
+        fn preparation(&self) -> Preparation<'_> {
+            Preparation {
+                resampling: &self.resampling,
+                resegmentation: &self.resegmentation,
+                filters: &[],
+                maps: None,
+                tumour: true,
+                ring: Some(self.ring),
+                surroundings_mm: RADIUS_MM,
+            }
+        }
     }
 
     fn still() -> Ranges {
@@ -383,8 +410,8 @@ mod tests {
     #[test]
     fn shifted_and_turned_grids_sample_the_same_image() {
         let case = ball(0.0);
-        for interpolation in ["trilinear", "tricubic_spline"] {
-            let plan = plan(interpolation);
+        for interpolation in [Interpolation::Trilinear, Interpolation::TricubicSpline] {
+            let plan = Plan::new(interpolation);
             let ranges = Ranges { rotation_degrees: 13.0, ..still() };
             let perturber = perturber(&case, &plan, ranges, 5);
             let [x, y, z] = case.1.centroid();
@@ -420,7 +447,7 @@ mod tests {
     #[test]
     fn volumes_change_within_their_range() {
         let case = ball(0.0);
-        let plan = plan("trilinear");
+        let plan = Plan::new(Interpolation::Trilinear);
         let ranges = Ranges { volume_change: 0.2, contour_mm: 1.0, ..still() };
         let perturber = perturber(&case, &plan, ranges, 6);
         let ball = 4.0 / 3.0 * std::f64::consts::PI * 1000.0;
@@ -436,7 +463,7 @@ mod tests {
     #[test]
     fn a_copy_depends_on_seed_lesion_and_index_only() {
         let case = ball(5.0);
-        let plan = plan("trilinear");
+        let plan = Plan::new(Interpolation::Trilinear);
         let perturber = |seed| perturber(&case, &plan, Ranges::default(), seed);
         let values = |seed, index| {
             let copy = perturber(seed).copy(index).expect("a copy");
