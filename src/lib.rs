@@ -51,7 +51,7 @@
 //!     < extract < table < signature < patient < report < train < selftest < batch < cli
 //! ```
 //!
-//! Features never read files, readers never compute a feature, and the library neither prints nor
+//! What comes before `row` is the package `abscope-engine`, compiled for speed. Features never read files, readers never compute a feature, and the library neither prints nor
 //! exits. What is not named on this page serves the command line and may change without notice.
 
 #[doc(hidden)]

@@ -8,7 +8,7 @@ use super::table::{Edge, FEATURES, Feature};
 /// The page in Markdown. A test compares it with the file.
 pub fn page() -> String {
     let mut page = String::from(
-        "<!-- Generated: change src/features/table.rs instead. -->\n\n\
+        "<!-- Generated: change engine/src/features/table.rs instead. -->\n\n\
          # Features\n\n",
     );
     let _ = writeln!(

@@ -8,7 +8,7 @@ use super::table::{FILTERS, FilterKind};
 /// The page in Markdown. A test compares it with the file.
 pub fn page() -> String {
     let mut page = String::from(
-        "<!-- Generated: change src/filters/table.rs and the \
+        "<!-- Generated: change engine/src/filters/table.rs and the \
          filters' parameters instead. -->\n\n\
          # Filters\n\n\
          Filters of the second standard of the Image Biomarker Standardisation Initiative (IBSI 2, \

@@ -10,7 +10,8 @@ use super::sites::SiteTable;
 /// What a caller may ask of the readers: the defaults, changed by what is called on them.
 ///
 /// ```
-/// use abscope::ingest::LoadOptions;
+/// # use abscope_engine as abscope;
+/// use abscope::LoadOptions;
 ///
 /// let options = LoadOptions::default().kvp(120.0).labels(["1", "3"]);
 /// ```
