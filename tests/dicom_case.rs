@@ -159,7 +159,7 @@ fn inspect_shows_what_it_can_and_ends_with_status_1_where_something_cannot_be_re
 
 #[test]
 fn batch_finds_the_dicom_case_of_a_folder() {
-    let found = discover(&phantom("dicom"), true).expect("readable");
+    let found = discover(&phantom("dicom"), true, None).expect("readable");
     assert_eq!(found.unmatched, []);
     let [case] = found.manifest.cases.as_slice() else { panic!("one case") };
     assert_eq!(case.patient, "1");

@@ -5,6 +5,7 @@ mod common;
 use abscope::error::Error;
 use abscope::ingest::nifti::{read_image, read_labels};
 use abscope::volume::{Volume, Voxels};
+use abscope::{LoadOptions, load};
 use common::{Kind, Nifti, fixture, gunzip, write_bytes};
 
 const IDENTITY: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
@@ -223,4 +224,23 @@ fn thousands_of_scattered_labels_take_no_memory() {
     let error = read_labels(&path).expect_err("refused");
     assert!(matches!(error, Error::TooBig { .. }), "{error}");
     assert!(error.to_string().contains("4000 labels"), "{error}");
+}
+
+/// PET, MR and CT numbers without their intercept begin at 0; the same image in HU is told nothing.
+#[test]
+fn an_image_that_is_no_ct_in_hu_is_told() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (image, mask) = (folder.path().join("image.nii"), folder.path().join("mask.nii"));
+    let lesion = (0..60).map(|i| f64::from(u8::from(i > 30))).collect();
+    Nifti { voxels: lesion, ..ramp(LPS) }.write(&mask);
+    for (shift, told) in [(0.0, false), (20.0, true)] {
+        for kind in [Kind::I16, Kind::F32] {
+            let ct = ramp(LPS);
+            let voxels = ct.voxels.iter().map(|v| v + shift).collect();
+            Nifti { kind, voxels, ..ct }.write(&image);
+            let case = load(&image, &mask, &LoadOptions::default()).expect("reads");
+            let said = case.warnings.iter().any(|w| w.contains("no intensity is below 0"));
+            assert_eq!(said, told, "{kind:?} {:?}", case.warnings);
+        }
+    }
 }

@@ -58,11 +58,11 @@ const IMAGE_WORDS: [&str; 9] =
 ///
 /// # Errors
 /// The folder cannot be read, or the key of the pseudonyms.
-pub fn discover(folder: &Path, identify: bool) -> Result<Discovery> {
+pub fn discover(folder: &Path, identify: bool, series: Option<&str>) -> Result<Discovery> {
     let catalogue = Catalogue::scan(folder)?;
     let files: Vec<PathBuf> = catalogue.nifti.iter().map(|p| slashed(p).into_owned()).collect();
     let mut discovery = nifti_pairs(folder, &files)?;
-    dicom_pairs(&catalogue, identify, &mut discovery)?;
+    dicom_pairs(&catalogue, identify, series, &mut discovery)?;
     let problems = catalogue.problems.iter().filter(|p| p.unreadable);
     discovery
         .unmatched
@@ -72,8 +72,17 @@ pub fn discover(folder: &Path, identify: bool) -> Result<Discovery> {
 }
 
 /// Structure sets and segmentations with the CT series that they refer to.
-fn dicom_pairs(catalogue: &Catalogue, identify: bool, found: &mut Discovery) -> Result<()> {
-    let delineations = catalogue.delineations();
+fn dicom_pairs(
+    catalogue: &Catalogue,
+    identify: bool,
+    wanted: Option<&str>,
+    found: &mut Discovery,
+) -> Result<()> {
+    let is_wanted = |series: &Series| wanted.is_none_or(|uid| uid == series.uid);
+    let mut delineations = catalogue.delineations();
+    delineations.retain(|d| {
+        catalogue.target(&d.patient.key, d.references).is_ok_and(is_wanted) || wanted.is_none()
+    });
     let mut names: Option<Pseudonyms> = None;
     let mut used: BTreeMap<*const Series, usize> = BTreeMap::new();
     let mut cases = std::mem::take(&mut found.manifest.cases);
@@ -111,7 +120,7 @@ fn dicom_pairs(catalogue: &Catalogue, identify: bool, found: &mut Discovery) -> 
         case.selection = Some(Arc::new(selection));
         cases.push(case);
     }
-    for (_, series) in catalogue.series().filter(|(_, s)| s.is_ct()) {
+    for (_, series) in catalogue.series().filter(|(_, s)| s.is_ct() && is_wanted(s)) {
         if !used.contains_key(&std::ptr::from_ref(series)) {
             let problem = format!("CT series {} without structure set or segmentation", series.uid);
             found.unmatched.push((common_folder(&series.sources()), problem));
@@ -237,7 +246,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
             std::fs::write(path, nifti_header()).expect("written");
         }
-        let discovery = discover(folder.path(), false).expect("readable");
+        let discovery = discover(folder.path(), false, None).expect("readable");
         let short =
             |path: &Path| path.strip_prefix(folder.path()).expect("inside").display().to_string();
         let pairs = discovery.manifest.cases.iter();

@@ -102,8 +102,16 @@ fn way_out(remedy: &Remedy) -> Cow<'static, str> {
         Remedy::UnevenSlices => {
             "fetch the missing slices, or have uneven ones resampled; then run the cohort again"
         }
-        Remedy::NameSeries { .. } => "name the folder or archive of one CT series as the image",
-        Remedy::ConfirmSeries => "name the CT series that it was drawn on as the image",
+        Remedy::NameSeries { which, .. } => {
+            return Cow::Owned(format!("name {} in the manifest's column series", which.words()));
+        }
+        Remedy::ConfirmSeries => "name the CT series that it was drawn on in the column series",
+        Remedy::NameLesions { there } => {
+            let there = there.join(", ");
+            return Cow::Owned(format!(
+                "name those that are all the same in the manifest's column roi: {there}"
+            ));
+        }
         Remedy::NameDelineation { .. } => "name one of their files as the mask",
         Remedy::GiveSite { .. } => "fill in the manifest's column site",
         Remedy::GiveKvp => "fill in the manifest's column kvp",

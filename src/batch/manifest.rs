@@ -1,8 +1,8 @@
 //! The manifest: which image, which lesions, and what else is known of them.
 //!
 //! CSV with the columns `patient`, `image` and `mask`, and, where wanted, `labels` (separated by
-//! semicolons), `roi` (a name or number, or a regular expression for the whole name), `site` (`liver`, or `1=liver;2=lung`),
-//! `kvp` and `lesion` (the id of a mask's only lesion, or, with a point, what stands before the ids of
+//! semicolons), `roi` (a name or number, or a regular expression for the whole name), `series` (the
+//! SeriesInstanceUID of the CT), `site` (`liver`, or `1=liver;2=lung`), `kvp` and `lesion` (the id of a mask's only lesion, or, with a point, what stands before the ids of
 //! several: where each lesion has a mask of its own, all of them call it 1). Any further column is
 //! carried through to the tables. Paths are relative to the manifest.
 
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::csv_file::{CsvFile, Record};
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::LoadOptions;
@@ -20,7 +21,19 @@ use crate::paths::shown;
 use crate::table::{Carried, is_own_name};
 
 /// Columns with a meaning.
-const KNOWN: [&str; 8] = ["patient", "image", "mask", "labels", "roi", "site", "kvp", "lesion"];
+const KNOWN: [&str; 9] =
+    ["patient", "image", "mask", "labels", "roi", "series", "site", "kvp", "lesion"];
+
+/// Which lesions of which images are wanted of a cohort: of each case whose row says nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Labels to take; all where empty.
+    pub labels: Vec<String>,
+    /// Lesions to take, as [`LoadOptions::roi`] says.
+    pub roi: Option<String>,
+    /// SeriesInstanceUID of the CT.
+    pub series: Option<String>,
+}
 
 /// The cases of a cohort.
 #[derive(Clone, Debug)]
@@ -52,6 +65,8 @@ pub struct CaseRequest {
     pub labels: Vec<String>,
     /// Lesions to take, as [`LoadOptions::roi`] says.
     pub roi: Option<String>,
+    /// SeriesInstanceUID of the CT, where the image holds several.
+    pub series: Option<String>,
     /// The site of all lesions of the case.
     pub site: Option<String>,
     /// Sites by lesion.
@@ -80,6 +95,7 @@ impl CaseRequest {
             mask_path: mask.to_owned(),
             labels: Vec::new(),
             roi: None,
+            series: None,
             site: None,
             sites: BTreeMap::new(),
             kvp: None,
@@ -103,6 +119,7 @@ impl CaseRequest {
         LoadOptions::default()
             .labels(&self.labels)
             .roi(&self.roi)
+            .series(self.series.clone())
             .regrid_mask(regrid_mask)
             .patient(self.patient.clone())
             .kvp(self.kvp)
@@ -126,6 +143,9 @@ impl CaseRequest {
             // Until version 0.1.0 a pattern could match anywhere in a name.
             canonical["roi_matches"] = "whole name".into();
         }
+        if let Some(series) = &self.series {
+            canonical["series"] = series.as_str().into();
+        }
         canonical
     }
 }
@@ -140,25 +160,15 @@ impl Manifest {
     /// The file cannot be read or is no CSV; a column is missing, there twice, or named like a
     /// column of the feature table; two rows are the same case; there are no rows.
     pub fn read(path: &Path) -> Result<Self> {
-        let damaged = |e: csv::Error| match e.kind() {
-            csv::ErrorKind::Io(_) => Error::io(path, std::io::Error::from(e)),
-            _ => Error::bad_data(path, format!("is not a table of comma-separated values: {e}")),
-        };
-        let mut reader =
-            csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(damaged)?;
-        let header: Vec<String> = reader
-            .headers()
-            .map_err(damaged)?
-            .iter()
-            .map(|name| name.trim_start_matches('\u{feff}').to_owned())
-            .collect();
+        let mut file = CsvFile::open(path)?;
+        let header = file.columns().to_vec();
         check_header(path, &header)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut cases = Vec::new();
         let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-        for record in reader.records() {
-            let record = record.map_err(damaged)?;
-            let line = record.position().map_or(0, csv::Position::line);
+        for record in file.records() {
+            let record = record?;
+            let line = record.line();
             let row = Row { header: &header, record: &record };
             let case = row.case(cases.len() + 1, folder);
             let identity = serde_json::json!([case.canonical(), case.image, case.mask]).to_string();
@@ -189,6 +199,19 @@ impl Manifest {
             digest.update(row.to_string());
         }
         Self { digest: hex(&digest.finalize()), carried, cases }
+    }
+
+    /// The manifest whose rows ask for these lesions too, each where it does not say itself.
+    pub fn asking(self, asked: &Asked) -> Self {
+        let cases = self.cases.into_iter().map(|mut case| {
+            if case.labels.is_empty() && case.roi.is_none() {
+                case.labels.clone_from(&asked.labels);
+                case.roi.clone_from(&asked.roi);
+            }
+            case.series = case.series.or_else(|| asked.series.clone());
+            case
+        });
+        Self::new(self.carried, cases.collect())
     }
 
     /// Writes the manifest's required columns as CSV, to be edited and used in place of a folder.
@@ -247,13 +270,13 @@ fn is_plain_number(cell: &str) -> bool {
 
 struct Row<'a> {
     header: &'a [String],
-    record: &'a csv::StringRecord,
+    record: &'a Record,
 }
 
 impl Row<'_> {
     fn cell(&self, name: &str) -> &str {
         let at = self.header.iter().position(|h| h == name);
-        at.and_then(|at| self.record.get(at)).unwrap_or("")
+        at.map_or("", |at| self.record.cell(at))
     }
 
     fn case(&self, order: usize, folder: &Path) -> CaseRequest {
@@ -261,11 +284,10 @@ impl Row<'_> {
         let mut case = CaseRequest {
             image_path: folder.join(image),
             mask_path: folder.join(mask),
-            lesion: Some(self.cell("lesion").to_owned()).filter(|id| !id.is_empty()),
             carried: self
                 .header
                 .iter()
-                .zip(self.record)
+                .zip(self.record.cells())
                 .filter(|(name, _)| !KNOWN.contains(&name.as_str()))
                 .map(|(_, cell)| cell.to_owned())
                 .collect(),
@@ -304,10 +326,10 @@ impl Row<'_> {
             };
             case.kvp = Some(value);
         }
-        let roi = self.cell("roi");
-        if !roi.is_empty() {
-            case.roi = Some(roi.to_owned());
-        }
+        let given = |name: &str| Some(self.cell(name).to_owned()).filter(|cell| !cell.is_empty());
+        case.roi = given("roi");
+        case.series = given("series");
+        case.lesion = given("lesion");
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use abscope::batch::discover::{self, Discovery};
 use abscope::batch::failures::Failure;
-use abscope::batch::manifest::Manifest;
+use abscope::batch::manifest::{Asked, Manifest};
 use abscope::batch::progress::{Event, Progress};
 use abscope::batch::schedule::{default_bytes, parse_bytes};
 use abscope::batch::shard::Shard;
@@ -33,8 +33,8 @@ const SOME_FAILED: u8 = 1;
 /// failures.csv in the output folder; exit status 1 says that there are some.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A manifest (CSV with the columns patient, image, mask and, where wanted, labels, roi, site,
-    /// kvp, lesion and any others, which are carried through), or a folder to search. The column roi
+    /// A manifest (CSV with the columns patient, image, mask and, where wanted, labels, roi, series,
+    /// site, kvp, lesion and any others, which are carried through), or a folder to search. The column roi
     /// is a lesion's name or number, or a regular expression for the whole name; case does not matter.
     cases: PathBuf,
 
@@ -42,6 +42,21 @@ pub(crate) struct Args {
     /// cohort.html and reports.
     #[arg(short, long, value_name = "DIR", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
+
+    /// Take these lesions only (labels, ROI or segment numbers, separated by commas), of cases whose
+    /// row of the manifest names none.
+    #[arg(long, value_delimiter = ',', value_name = "LABEL")]
+    labels: Vec<String>,
+
+    /// Take the lesions of this name or number, or whose whole name matches this regular expression
+    /// (case does not matter), of cases whose row of the manifest names none. By default all that are
+    /// lesions by name and type: no outline, organ, PTV, CTV, couch or dose.
+    #[arg(long, value_name = "ROI")]
+    roi: Option<String>,
+
+    /// The CT series to take (SeriesInstanceUID), of cases whose row of the manifest names none.
+    #[arg(long, value_name = "UID")]
+    series: Option<String>,
 
     /// Extraction settings (TOML); with a model, its own settings by default.
     #[arg(long, value_name = "FILE")]
@@ -142,7 +157,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         uneven_slices: args.uneven_slices.into(),
         site_table: args.sites.as_deref().map(SiteTable::read).transpose()?,
     };
-    let discovery = cases(&args.cases, args.identify)?;
+    let asked = Asked { labels: args.labels, roi: args.roi, series: args.series };
+    let discovery = cases(&args.cases, args.identify, &asked)?;
     if args.dry_run {
         return dry_run(&discovery, &options);
     }
@@ -175,18 +191,19 @@ fn plan(settings: Option<&PathBuf>, model: Option<&Model>) -> anyhow::Result<Pla
     Ok(plan)
 }
 
-fn cases(path: &Path, identify: bool) -> anyhow::Result<Discovery> {
+fn cases(path: &Path, identify: bool, asked: &Asked) -> anyhow::Result<Discovery> {
     if path.is_dir() {
-        let discovery = discover::discover(path, identify)?;
+        let mut discovery = discover::discover(path, identify, asked.series.as_deref())?;
         anyhow::ensure!(
             !discovery.manifest.cases.is_empty(),
             "{}: no image with a mask was found ({} files without a partner; --dry-run lists them)",
             shown(path),
             discovery.unmatched.len()
         );
+        discovery.manifest = discovery.manifest.asking(asked);
         return Ok(discovery);
     }
-    Ok(Discovery { manifest: Manifest::read(path)?, unmatched: Vec::new() })
+    Ok(Discovery { manifest: Manifest::read(path)?.asking(asked), unmatched: Vec::new() })
 }
 
 /// A panic in a case is caught and told as its failure; the default message would only add noise.

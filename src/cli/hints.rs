@@ -74,6 +74,9 @@ impl Hints {
             Remedy::ConfirmSeries if self.has("series") => {
                 "if they agree all the same, name the series with --series"
             }
+            Remedy::NameLesions { .. } if self.has("roi") => {
+                return format!("name those that are with --roi or --labels:{}", remedy.choices());
+            }
             Remedy::GiveSite { lesion } if self.has("site") => {
                 return format!("give --site {lesion}=SITE");
             }
@@ -115,6 +118,7 @@ mod tests {
             Remedy::NameSeries { which: WhichSeries::One, there: vec!["1.2: 3 files".into()] },
             Remedy::ConfirmSeries,
             Remedy::NameDelineation { there: vec!["set.dcm".into()] },
+            Remedy::NameLesions { there: vec!["1 (BODY, EXTERNAL)".into()] },
             Remedy::GiveSite { lesion: "3".into() },
             Remedy::GiveKvp,
             Remedy::WithoutPerturbations,

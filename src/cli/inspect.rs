@@ -238,6 +238,10 @@ fn delineation(root: &Path, catalogue: &Catalogue, found: &Delineation<'_>) -> D
             let measured = read.regions.iter().map(|(n, _, mask)| (*n, mask.volume_ml()));
             volumes.extend(measured);
             view.warnings.extend(read.warnings);
+            if !read.others.is_empty() {
+                let others = read.others.join(", ");
+                view.warnings.push(format!("no lesion by name or type: {others}"));
+            }
         }
         Err(e) => view.problem = Some(e.to_string()),
     }

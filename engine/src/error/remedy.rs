@@ -27,6 +27,11 @@ pub enum Remedy {
         /// Those that are there, one line each, file first.
         there: Vec<String>,
     },
+    /// Name the regions that are lesions.
+    NameLesions {
+        /// Those that are there, number first.
+        there: Vec<String>,
+    },
     /// Give the site of a lesion.
     GiveSite {
         /// The lesion's id.
@@ -85,7 +90,9 @@ impl Remedy {
     pub fn choices(&self) -> String {
         const SHOWN: usize = 20;
         let there = match self {
-            Self::NameSeries { there, .. } | Self::NameDelineation { there } => there.as_slice(),
+            Self::NameSeries { there, .. }
+            | Self::NameDelineation { there }
+            | Self::NameLesions { there } => there.as_slice(),
             _ => &[],
         };
         let mut text: String = there.iter().take(SHOWN).map(|line| format!("\n  {line}")).collect();
@@ -112,6 +119,9 @@ impl Display for Remedy {
             }
             Self::NameDelineation { .. } => {
                 return write!(f, "name one of their files as the mask:{}", self.choices());
+            }
+            Self::NameLesions { .. } => {
+                return write!(f, "name those that are all the same:{}", self.choices());
             }
             Self::GiveSite { lesion } => return write!(f, "give the site of lesion {lesion}"),
             Self::GiveKvp => "give the tube voltage of the CT in kV",

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use super::case::InputFile;
 use super::dicom::identity::Pseudonyms;
+use super::dicom::lesions::{self, Take};
 use super::dicom::select::{DelineationChoice, SeriesChoice};
-use super::dicom::{lesions, series, source};
+use super::dicom::{series, source};
 use super::nifti;
 use super::options::LoadOptions;
 use super::source::OpenFile;
 use super::wanted::Wanted;
 use crate::error::{Error, Remedy, Result};
 use crate::mask::Mask;
-use crate::volume::Volume;
+use crate::volume::{Volume, Voxels};
 
 /// An image as it was read.
 pub(super) struct Image {
@@ -55,13 +56,28 @@ pub(super) fn image_file(file: &OpenFile) -> Result<Image> {
     let (image, sha256) = rayon::join(|| nifti::image_of(file), || file.sha256());
     let image = image?;
     let path = file.path();
+    let mut warnings = image.warnings;
+    warnings.extend(no_hounsfield_units(image.volume.voxels()).map(str::to_owned));
     Ok(Image {
         volume: image.volume,
         kvp: None,
         frame: None,
         input: InputFile { role: "image".into(), name: file_name(path), sha256 },
-        warnings: prefixed(path, image.warnings),
+        warnings: prefixed(path, warnings),
     })
+}
+
+/// NIfTI does not say what was measured. A CT in HU has fat and air below 0; PET and MR have nothing
+/// there, nor has a CT whose intercept was left out.
+fn no_hounsfield_units(voxels: &Voxels) -> Option<&'static str> {
+    let negative = match voxels.whole() {
+        Ok(whole) => whole.iter().any(|&v| v < 0),
+        Err(real) => real.iter().any(|&v| v < 0.0),
+    };
+    (!negative).then_some(
+        "no intensity is below 0, where a CT in HU has fat and air: PET, MR and CT numbers without \
+         their intercept are no HU",
+    )
 }
 
 /// The labels of a file, which is hashed while it is read.
@@ -140,8 +156,20 @@ pub(super) fn delineation(
     options: &LoadOptions,
 ) -> Result<Regions> {
     let threshold = options.fractional_threshold.unwrap_or(0.5);
-    let wanted = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
-    let found = lesions::read(choice, image.geometry(), threshold, &wanted)?;
+    let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
+    let take = if wanted.names_some() { Take::Asked(&asked) } else { Take::Lesions };
+    let mut found = lesions::read(choice, image.geometry(), threshold, &take)?;
+    if !found.others.is_empty() {
+        if found.there.len() == found.others.len() {
+            let problem = "has no region that is a lesion by its name and type";
+            return Err(Error::bad_data(choice.source.display(), problem)
+                .with_remedy(Remedy::NameLesions { there: found.others }));
+        }
+        found.warnings.push(format!(
+            "left out, being no lesion by name or type unless it is named: {}",
+            found.others.join(", ")
+        ));
+    }
     let sha256 = source::digest(std::slice::from_ref(&choice.source))?;
     let region = |(number, name, mask): (i64, String, Mask)| Region {
         id: number.to_string(),

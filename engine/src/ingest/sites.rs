@@ -9,6 +9,7 @@ use super::case::Lesion;
 use super::names::NamePattern;
 use super::options::LoadOptions;
 use super::read::Region;
+use crate::csv_file::CsvFile;
 use crate::error::{Error, Result};
 
 /// Sites by ROI name.
@@ -24,34 +25,25 @@ impl SiteTable {
     /// The file cannot be read, is no such table, or has an empty cell or a pattern that is no
     /// regular expression.
     pub fn read(path: &Path) -> Result<Self> {
-        let damaged = |e: csv::Error| match e.kind() {
-            csv::ErrorKind::Io(_) => Error::io(path, std::io::Error::from(e)),
-            _ => Error::bad_data(path, format!("is not a table of comma-separated values: {e}")),
-        };
-        let mut reader =
-            csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(damaged)?;
-        let header = reader.headers().map_err(damaged)?.clone();
+        let mut file = CsvFile::open(path)?;
         let column = |name: &str| {
-            header.iter().position(|h| h.trim_start_matches('\u{feff}') == name).ok_or_else(|| {
+            file.find(name).ok_or_else(|| {
                 Error::bad_data(path, format!("has no column \"{name}\"; it needs roi and site"))
             })
         };
         let (roi, site) = (column("roi")?, column("site")?);
         let mut rows = Vec::new();
-        for record in reader.records() {
-            let record = record.map_err(damaged)?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let (roi, site) = (record.get(roi).unwrap_or(""), record.get(site).unwrap_or(""));
+        for record in file.records() {
+            let record = record?;
+            let (roi, site) = (record.cell(roi), record.cell(site));
             if roi.is_empty() || site.is_empty() {
-                return Err(Error::bad_data(path, format!("line {line} has an empty cell")));
+                return Err(record.problem("has an empty cell"));
             }
             let pattern = NamePattern::of(roi);
             if !pattern.is_pattern() {
-                let problem = format!(
-                    "line {line}: \"{roi}\" is neither a name nor a regular expression, such as \
-                     GTV.*"
-                );
-                return Err(Error::bad_data(path, problem));
+                return Err(record.problem(format!(
+                    "\"{roi}\" is neither a name nor a regular expression, such as GTV.*"
+                )));
             }
             rows.push((pattern, site.to_owned()));
         }

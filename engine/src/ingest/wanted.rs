@@ -19,6 +19,11 @@ impl<'a> Wanted<'a> {
         Self { labels: &options.labels, names: names.collect() }
     }
 
+    /// Whether lesions are asked for by number or name.
+    pub(super) fn names_some(&self) -> bool {
+        !self.labels.is_empty() || !self.names.is_empty()
+    }
+
     /// Whether a lesion is asked for, as all are where nothing is.
     pub(super) fn takes(&self, id: &str, name: Option<&str>) -> bool {
         let by_label = self.labels.is_empty() || self.labels.iter().any(|label| label == id);

@@ -1,6 +1,9 @@
 //! The lesions of a structure set or segmentation.
 
+use std::collections::BTreeSet;
+
 use super::catalogue::Delineation;
+use super::purpose::is_lesion;
 use super::rtstruct::StructureSet;
 use super::seg::Segmentation;
 use super::select::DelineationChoice;
@@ -9,18 +12,31 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::mask::Mask;
 
+/// Which regions are to be read.
+pub enum Take<'a> {
+    /// Those that this takes, by number and name.
+    Asked(&'a dyn Fn(i64, &str) -> bool),
+    /// Those whose name and type are a lesion's.
+    Lesions,
+    /// All.
+    All,
+}
+
 /// What was read of a structure set or segmentation.
 #[derive(Debug)]
 pub struct Delineated {
-    /// Number, name and voxels of those that were wanted.
+    /// Number, name and voxels of those that were taken.
     pub regions: Vec<(i64, String, Mask)>,
     /// Number and name of all.
     pub there: Vec<(i64, String)>,
+    /// Number, name and type of those that are no lesions by name or type; empty where some regions
+    /// were asked for.
+    pub others: Vec<String>,
     /// What was noticed.
     pub warnings: Vec<String>,
 }
 
-/// Reads the wanted ones: contours on the image's grid, segments on their own.
+/// Reads regions: contours on the image's grid, segments on their own.
 ///
 /// # Errors
 /// The file cannot be read, or is of another kind.
@@ -28,9 +44,9 @@ pub fn read(
     choice: &DelineationChoice,
     grid: &Geometry,
     threshold: f64,
-    wanted: &dyn Fn(i64, &str) -> bool,
+    take: &Take<'_>,
 ) -> Result<Delineated> {
-    read_from(&choice.source, &choice.modality, Some(grid), threshold, wanted)
+    read_from(&choice.source, &choice.modality, Some(grid), threshold, take)
 }
 
 /// Reads all of a catalogue's structure set or segmentation; contours need the image's grid to
@@ -39,7 +55,7 @@ pub fn read(
 /// # Errors
 /// As [`read`].
 pub fn measure(found: &Delineation<'_>, grid: Option<&Geometry>) -> Result<Delineated> {
-    read_from(&found.instance.source, &found.series.modality, grid, 0.5, &|_, _| true)
+    read_from(&found.instance.source, &found.series.modality, grid, 0.5, &Take::All)
 }
 
 fn read_from(
@@ -47,30 +63,61 @@ fn read_from(
     modality: &str,
     grid: Option<&Geometry>,
     threshold: f64,
-    wanted: &dyn Fn(i64, &str) -> bool,
+    take: &Take<'_>,
 ) -> Result<Delineated> {
     if modality == "SEG" {
         let opened = source.open_header()?;
         let opened =
             opened.ok_or_else(|| Error::bad_data(source.display(), "is not a DICOM file"))?;
         let segmentation = Segmentation::read(&opened)?;
-        let masks = segmentation.masks(grid, threshold, wanted)?;
+        let named = segmentation.segments.iter().map(|s| (s.number, s.label.as_str(), ""));
+        let (taken, others) = take.of(named);
+        let masks = segmentation.masks(grid, threshold, &|number, _| taken.contains(&number))?;
         let there = segmentation.segments.into_iter().map(|s| (s.number, s.label));
         return Ok(Delineated {
             regions: masks.regions,
             there: there.collect(),
+            others,
             warnings: masks.warnings,
         });
     }
     let opened = source.open()?;
     let set = StructureSet::read(&opened.object, &opened.path)?;
+    let named = set.rois.iter().map(|r| (r.number, r.name.as_str(), r.kind.as_str()));
+    let (taken, others) = take.of(named);
     let (regions, warnings) = match grid {
         Some(grid) => {
-            let masks = set.masks(grid, wanted)?;
+            let masks = set.masks(grid, &|number, _| taken.contains(&number))?;
             (masks.regions, masks.warnings)
         }
         None => (Vec::new(), Vec::new()),
     };
     let there = set.rois.into_iter().map(|r| (r.number, r.name)).collect();
-    Ok(Delineated { regions, there, warnings })
+    Ok(Delineated { regions, there, others, warnings })
+}
+
+impl Take<'_> {
+    /// The numbers of those that are taken, and what the others are called. Each
+    /// region is given by its number, which it shares with no other, its name and its type.
+    fn of<'a>(
+        &self,
+        regions: impl Iterator<Item = (i64, &'a str, &'a str)>,
+    ) -> (BTreeSet<i64>, Vec<String>) {
+        let (mut taken, mut others) = (BTreeSet::new(), Vec::new());
+        for (number, name, kind) in regions {
+            let (takes, other) = match self {
+                Self::Asked(wanted) => (wanted(number, name), false),
+                Self::Lesions => (is_lesion(name, kind), !is_lesion(name, kind)),
+                Self::All => (true, !is_lesion(name, kind)),
+            };
+            if takes {
+                taken.insert(number);
+            }
+            if other {
+                let kind = if kind.is_empty() { String::new() } else { format!(", {kind}") };
+                others.push(format!("{number} ({name}{kind})"));
+            }
+        }
+        (taken, others)
+    }
 }

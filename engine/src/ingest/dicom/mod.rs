@@ -6,6 +6,7 @@ pub mod identity;
 pub mod lesions;
 pub mod object;
 mod pixel;
+mod purpose;
 pub mod rtstruct;
 pub mod seg;
 pub mod select;

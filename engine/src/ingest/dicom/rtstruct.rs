@@ -41,6 +41,8 @@ pub struct Roi {
     pub number: i64,
     /// ROIName; empty where there is none.
     pub name: String,
+    /// RTROIInterpretedType; empty where there is none.
+    pub kind: String,
     /// Closed planar contours: points in LPS mm.
     pub contours: Vec<Vec<Vec3>>,
     /// Contours of other kinds (points, open lines), which enclose nothing.
@@ -89,9 +91,16 @@ impl StructureSet {
             frames.extend(item.text(tags::REFERENCED_FRAME_OF_REFERENCE_UID));
             let number = number(&item, tags::ROI_NUMBER)?;
             let name = item.text(tags::ROI_NAME).unwrap_or_default();
-            let roi = Roi { number, name, contours: Vec::new(), other_contours: 0 };
+            let kind = String::new();
+            let roi = Roi { number, name, kind, contours: Vec::new(), other_contours: 0 };
             if rois.insert(number, roi).is_some() {
                 return Err(fields.bad(format!("two ROIs have the number {number}")));
+            }
+        }
+        for item in fields.items(tags::RTROI_OBSERVATIONS_SEQUENCE) {
+            let Some(number) = item.integer(tags::REFERENCED_ROI_NUMBER)? else { continue };
+            if let Some(roi) = rois.get_mut(&number) {
+                roi.kind = item.text(tags::RTROI_INTERPRETED_TYPE).unwrap_or_default();
             }
         }
         for item in fields.items(tags::ROI_CONTOUR_SEQUENCE) {
@@ -330,7 +339,7 @@ mod tests {
     use super::*;
 
     fn roi(contours: Vec<Vec<Vec3>>) -> Roi {
-        Roi { number: 1, name: "GTV".into(), contours, other_contours: 0 }
+        Roi { number: 1, name: "GTV".into(), kind: "GTV".into(), contours, other_contours: 0 }
     }
 
     fn square(low: f64, high: f64, z: f64) -> Vec<Vec3> {
