@@ -117,6 +117,13 @@ fn taken_over_and_done(run: &Output) -> (usize, usize) {
     (known + taken_over, finished().count() - taken_over)
 }
 
+/// A table without the warnings that no kept release gave: a case that is taken over keeps those of the
+/// release that did it.
+fn told_then(table: &str) -> String {
+    let later = |line: &&str| line.contains("no intensity is below 0");
+    table.lines().filter(|line| !later(line)).flat_map(|line| [line, "\n"]).collect()
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("made");
     for entry in std::fs::read_dir(from).expect("a folder") {
@@ -145,7 +152,8 @@ fn an_unfinished_batch_goes_on_and_its_finished_cases_are_not_done_again() {
         assert_eq!(run(&resumed), (DONE, CASES - DONE));
         assert_eq!(run(&fresh), (0, CASES));
         for name in ["features.csv", "scores.csv", "failures.csv", "warnings.csv"] {
-            let [resumed, fresh] = [&resumed, &fresh].map(|folder| read(&folder.join(name)));
+            let [resumed, fresh] =
+                [&resumed, &fresh].map(|folder| told_then(&read(&folder.join(name))));
             assert!(
                 without_version(&resumed, release) == without_version(&fresh, release),
                 "{release}: {name} differs"
