@@ -16,6 +16,7 @@ use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::LoadOptions;
 use crate::ingest::dicom::select::Selection;
+use crate::input;
 use crate::paths::shown;
 use crate::table::{Carried, is_own_name};
 
@@ -145,7 +146,7 @@ impl Manifest {
             _ => Error::bad_data(path, format!("is not a table of comma-separated values: {e}")),
         };
         let mut reader =
-            csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(damaged)?;
+            csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input::open_text(path)?);
         let header: Vec<String> = reader
             .headers()
             .map_err(damaged)?

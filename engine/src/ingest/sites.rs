@@ -10,6 +10,7 @@ use super::names::NamePattern;
 use super::options::LoadOptions;
 use super::read::Region;
 use crate::error::{Error, Result};
+use crate::input;
 
 /// Sites by ROI name.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +30,7 @@ impl SiteTable {
             _ => Error::bad_data(path, format!("is not a table of comma-separated values: {e}")),
         };
         let mut reader =
-            csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(damaged)?;
+            csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input::open_text(path)?);
         let header = reader.headers().map_err(damaged)?.clone();
         let column = |name: &str| {
             header.iter().position(|h| h.trim_start_matches('\u{feff}') == name).ok_or_else(|| {

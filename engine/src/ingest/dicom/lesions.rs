@@ -4,7 +4,7 @@ use super::catalogue::Delineation;
 use super::rtstruct::StructureSet;
 use super::seg::Segmentation;
 use super::select::DelineationChoice;
-use super::source::Source;
+use super::source::{self, Source};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::mask::Mask;
@@ -16,6 +16,8 @@ pub struct Delineated {
     pub regions: Vec<(i64, String, Mask)>,
     /// Number and name of all.
     pub there: Vec<(i64, String)>,
+    /// SHA-256 of the file's bytes, those that were decoded, in hexadecimal.
+    pub sha256: String,
     /// What was noticed.
     pub warnings: Vec<String>,
 }
@@ -59,6 +61,7 @@ fn read_from(
         return Ok(Delineated {
             regions: masks.regions,
             there: there.collect(),
+            sha256: source::digest(std::slice::from_ref(&opened.file)),
             warnings: masks.warnings,
         });
     }
@@ -72,5 +75,6 @@ fn read_from(
         None => (Vec::new(), Vec::new()),
     };
     let there = set.rois.into_iter().map(|r| (r.number, r.name)).collect();
-    Ok(Delineated { regions, there, warnings })
+    let sha256 = source::digest(std::slice::from_ref(&opened.file));
+    Ok(Delineated { regions, there, sha256, warnings })
 }
