@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use abscope::ingest::dicom::catalogue::Catalogue;
 use abscope::ingest::dicom::series::{self, SlicePolicy};
-use abscope::ingest::dicom::source::{self, Source};
+use abscope::ingest::dicom::source::Source;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -108,14 +108,6 @@ fn read_into_memory(bencher: Bencher<'_, '_>) {
 fn series(bencher: Bencher<'_, '_>) {
     let sources = sources();
     bencher.bench_local(|| series::read(&sources, SlicePolicy::Refuse).expect("a series"));
-}
-
-#[divan::bench(sample_count = 20)]
-fn series_and_digest(bencher: Bencher<'_, '_>) {
-    let sources = sources();
-    bencher.bench_local(|| {
-        rayon::join(|| series::read(&sources, SlicePolicy::Refuse), || source::digest(&sources))
-    });
 }
 
 #[divan::bench(sample_count = 20)]

@@ -46,8 +46,8 @@
 //! (`tests/layers.rs` sees to it).
 //!
 //! ```text
-//! Layers: paths < error < value, digest, memory, contained, csv_file < stats < geometry < volume
-//!     < mask < region < fft < output < ingest, filters < preprocess < features < row < settings < plan
+//! Layers: paths < error < input < value, digest, memory, contained, csv_file < stats < geometry
+//!     < volume < mask < region < fft < output < ingest, filters < preprocess < features < row < settings < plan
 //!     < extract < table < signature < patient < report < train < selftest < batch < cli
 //! ```
 //!
@@ -79,7 +79,7 @@ pub mod train;
 
 #[doc(hidden)]
 pub use abscope_engine::{
-    contained, csv_file, digest, filters, geometry, ingest, mask, memory, output, paths,
+    contained, csv_file, digest, filters, geometry, ingest, input, mask, memory, output, paths,
     preprocess, region, stats, value, volume,
 };
 #[doc(inline)]

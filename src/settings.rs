@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
 use crate::filters::FilterSettings;
+use crate::input;
 use crate::preprocess::parameters::{
     Discretisation, Interpolation, Ring, Rounding, SpacingSetting,
 };
@@ -105,7 +106,7 @@ impl Settings {
     /// # Errors
     /// The file cannot be read, is not TOML, or holds an unknown key or a wrong type (with its line).
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = input::read_text(path)?;
         Self::parse(&text).map_err(|problem| Error::bad_data(path, problem))
     }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["paths"],
     &["error"],
+    &["input"],
     &["value", "digest", "memory", "contained", "csv_file"],
     &["stats"],
     &["geometry"],

@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::path::Path;
+
 use abscope::error::Error;
 use abscope::ingest::nifti::{read_image, read_labels};
+use abscope::ingest::{Case, LoadOptions, load, sha256};
 use abscope::volume::{Volume, Voxels};
-use abscope::{LoadOptions, load};
 use common::{Kind, Nifti, fixture, gunzip, write_bytes};
 
 const IDENTITY: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
@@ -187,6 +189,134 @@ fn a_damaged_checksum_is_noticed() {
     std::fs::write(&path, bytes).expect("writes");
     let problem = read_image(&path).expect_err("damaged").to_string();
     assert!(problem.contains("decompressed"), "{problem}");
+}
+
+fn loaded(image: &Path, mask: &Path) -> Result<Case, Error> {
+    load(image, mask, &LoadOptions::default().patient("P".to_owned()))
+}
+
+/// What a case holds but for the hashes of its files.
+fn held(case: &Case) -> (&Volume, Vec<(&str, &abscope::Mask)>) {
+    (&case.volume, case.lesions.iter().map(|l| (l.id.as_str(), &l.mask)).collect())
+}
+
+/// Oracle: RFC 1952. Header and trailer of a member and the code of its blocks leave few bits that
+/// mean nothing; each other one is covered by the checksum.
+#[test]
+fn a_flipped_bit_of_a_compressed_file_is_an_error_or_changes_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    let [image, mask] = ["image.nii.gz", "mask.nii.gz"].map(|name| folder.path().join(name));
+    let noise = |i: usize| f64::from((i as u32).wrapping_mul(2_654_435_761) >> 22) - 512.0;
+    let labels = |i: usize| f64::from(u8::from(i % 13 < 5) + 2 * u8::from(i % 13 == 7));
+    let file = |values: &dyn Fn(usize) -> f64, kind, axes| Nifti {
+        kind,
+        ..Nifti::new([9, 8, 7], [0.7, 1.1, 2.5], axes, [1.0; 3], (0..504).map(values).collect())
+    };
+    // Whole numbers in canonical order are decompressed in one piece, all else in a stream.
+    for (axes, kind) in [(LPS, Kind::I16), (IDENTITY, Kind::F32)] {
+        file(&noise, kind, axes).write(&image);
+        file(&labels, kind, axes).write(&mask);
+        let sound = loaded(&image, &mask).expect("sound");
+        let mut refused = 0;
+        for path in [&image, &mask] {
+            let bytes = std::fs::read(path).expect("there");
+            // Prime to 8, so that all bits of a byte have their turn.
+            for bit in (0..8 * bytes.len()).step_by(7) {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                std::fs::write(path, &flipped).expect("writes");
+                match loaded(&image, &mask) {
+                    Ok(case) => assert!(held(&case) == held(&sound), "{kind:?} bit {bit}"),
+                    Err(error) => {
+                        let name = path.file_name().expect("a name").to_string_lossy();
+                        assert!(error.to_string().contains(&*name), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+            std::fs::write(path, &bytes).expect("writes");
+        }
+        assert!(refused > 200, "{refused}");
+    }
+}
+
+#[test]
+fn a_gzip_header_tells_nothing_of_the_image() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("a.nii.gz");
+    let plain = read(&ramp(LPS), "a.nii").expect("reads");
+    let header = flate2::GzBuilder::new().filename("PATIENT.nii").comment("x").mtime(7).extra([1]);
+    let mut encoder = header.write(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, &ramp(LPS).bytes()).expect("memory");
+    std::fs::write(&path, encoder.finish().expect("memory")).expect("writes");
+    assert_eq!(read_image(&path).expect("reads").volume, plain);
+}
+
+/// Oracle: gzip(1) takes the same files: "gzip -t" is silent on the first two, and names the last.
+#[test]
+fn members_of_gzip_may_follow_one_another_and_nothing_but_zeros_the_last() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("a.nii.gz");
+    let member = |bytes: &[u8]| {
+        write_bytes(&path, bytes);
+        std::fs::read(&path).expect("there")
+    };
+    for (axes, kind) in [(LPS, Kind::I16), (IDENTITY, Kind::F32)] {
+        let file = Nifti { kind, ..ramp(axes) };
+        let plain = read(&file, "a.nii").expect("reads");
+        let bytes = file.bytes();
+        let parts = [member(&bytes[..100]), member(&bytes[100..365]), member(&bytes[365..])];
+        let padded = [&parts.concat()[..], &[0; 1000]].concat();
+        for sound in [parts.concat(), padded.clone()] {
+            std::fs::write(&path, sound).expect("writes");
+            assert_eq!(read_image(&path).expect("reads").volume, plain);
+        }
+        for (surplus, problem) in [
+            ([&padded[..], b"x"].concat(), "no gzip data"),
+            ([&parts.concat()[..], b"end of file"].concat(), "11 bytes that are no gzip data"),
+            ([parts.concat(), member(b"more")].concat(), "more bytes after the 60 voxels"),
+        ] {
+            std::fs::write(&path, surplus).expect("writes");
+            let told = read_image(&path).expect_err("surplus").to_string();
+            assert!(told.contains("a.nii.gz") && told.contains(problem), "{told}");
+        }
+    }
+}
+
+#[test]
+fn bytes_after_the_voxels_are_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    for name in ["a.nii", "a.nii.gz"] {
+        let path = folder.path().join(name);
+        for (axes, kind) in [(LPS, Kind::I16), (IDENTITY, Kind::F32)] {
+            for surplus in [vec![0], vec![0; 512], b"tail".to_vec()] {
+                let voxels = (0..60).map(f64::from).collect();
+                let file = Nifti { kind, voxels, ..ramp(axes) };
+                write_bytes(&path, &[file.bytes(), surplus.clone()].concat());
+                let image = read_image(&path).expect_err("surplus").to_string();
+                let labels = read_labels(&path).expect_err("surplus").to_string();
+                for told in [image, labels] {
+                    assert!(told.contains("after the 60 voxels"), "{told}");
+                    let count = format!("{} bytes", surplus.len());
+                    assert!(told.contains(&count) || name == "a.nii.gz", "{told}");
+                }
+            }
+        }
+    }
+}
+
+/// Oracle: SHA-256 of the file, by the same function that checks the fixtures.
+#[test]
+fn the_hash_of_an_input_is_that_of_its_file() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (name, kind) in [("i.nii", Kind::I16), ("i.nii.gz", Kind::I16), ("f.nii.gz", Kind::F32)] {
+        let path = folder.path().join(name);
+        Nifti { kind, voxels: (0..60).map(f64::from).collect(), ..ramp(LPS) }.write(&path);
+        let case = loaded(&path, &path).expect("reads");
+        for input in &case.inputs {
+            assert_eq!(input.sha256, sha256(&path).expect("reads"), "{name} {}", input.role);
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use abscope::{Error, LoadOptions, load};
 use common::{Kind, Nifti, abscope, fixture};
 use tempfile::TempDir;
 
@@ -62,6 +63,157 @@ fn small(value: f64) -> Nifti {
     let mut file = Nifti::new([5, 4, 4], [2.0; 3], axes, [0.0; 3], vec![value; 80]);
     file.kind = Kind::F32;
     file
+}
+
+/// As [`refusal`] for what a parser of options refuses, which says how to get help on further lines.
+fn refused_option(bench: &Bench, more: &[&str]) -> String {
+    let output = bench.path("features.csv");
+    let mut command = abscope();
+    command.arg("extract").args([&bench.image, &bench.mask]).arg("-o").arg(&output).args(more);
+    let told = command.output().expect("runs");
+    let stderr = String::from_utf8(told.stderr).expect("text");
+    assert_eq!(told.status.code(), Some(2), "{more:?}: {stderr}");
+    assert!(!output.exists(), "{more:?}");
+    stderr.lines().next().expect("a line").to_owned()
+}
+
+#[test]
+fn numbers_and_names_that_make_no_sense() {
+    let bench = Bench::new();
+    for (more, parts) in [
+        (&["--kvp=nan"][..], ["--kvp", "\"nan\""]),
+        (&["--kvp=inf"], ["--kvp", "\"inf\""]),
+        (&["--kvp", "-5"], ["--kvp", "\"-5\" is no tube voltage"]),
+        (&["--kvp", "0"], ["--kvp", "\"0\""]),
+        (&["--patient", ""], ["--patient", "empty"]),
+        (&["--patient", "  "], ["--patient", "empty"]),
+        (&["--threads", "0"], ["--threads", "1..=1024"]),
+        (&["--threads", "-2"], ["--threads", "1..=1024"]),
+        (&["--threads", "70000"], ["--threads", "1..=1024"]),
+        (&["--fractional-threshold", "-0.5"], ["--fractional-threshold", "no fraction"]),
+        (&["--fractional-threshold", "nan"], ["--fractional-threshold", "no fraction"]),
+    ] {
+        let line = refused_option(&bench, more);
+        assert!(parts.iter().all(|part| line.contains(part)), "{more:?}: {line}");
+    }
+}
+
+#[test]
+fn options_of_the_library_that_make_no_sense() {
+    let bench = Bench::new();
+    let refused = |options: LoadOptions, part: &str| {
+        let error = load(&bench.image, &bench.mask, &options).expect_err(part);
+        assert!(matches!(error, Error::BadRequest { .. }), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    };
+    for kvp in [f64::NAN, f64::INFINITY, -5.0, 0.0] {
+        refused(LoadOptions::default().kvp(kvp), &format!("is {kvp} kV"));
+    }
+    refused(LoadOptions::default().patient(" ".to_owned()), "id is empty");
+    for fraction in [f64::NAN, 0.0, -0.5, 1.5] {
+        refused(LoadOptions::default().fractional_threshold(fraction), &format!("is {fraction};"));
+    }
+}
+
+#[cfg(unix)]
+mod no_files {
+    use std::io::Write;
+    use std::process::{Output, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// What a command says that must not wait for anything.
+    fn at_once(command: &mut Command) -> Output {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+        let start = Instant::now();
+        while child.try_wait().expect("a child").is_none() {
+            if start.elapsed() > Duration::from_secs(60) {
+                child.kill().expect("a child");
+                panic!("{command:?} waits");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.wait_with_output().expect("a child")
+    }
+
+    fn told(command: &mut Command) -> (Option<i32>, String) {
+        let output = at_once(command);
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    }
+
+    fn fifo(bench: &Bench, name: &str) -> PathBuf {
+        let path = bench.path(name);
+        assert!(Command::new("mkfifo").arg(&path).status().expect("runs").success());
+        path
+    }
+
+    #[test]
+    fn pipes_and_devices_are_named_and_not_waited_for() {
+        let bench = Bench::new();
+        let pipe = fifo(&bench, "pipe");
+        let model = fixture("../models/demo-simulated-infiltration.toml");
+        let output = bench.path("features.csv");
+        for (path, kind) in
+            [(pipe.as_path(), "a pipe (FIFO)"), (Path::new("/dev/zero"), "a device")]
+        {
+            let commands: [&[&Path]; 5] = [
+                &["extract".as_ref(), path, &bench.mask, "-o".as_ref(), &output],
+                &["extract".as_ref(), &bench.image, path, "-o".as_ref(), &output],
+                &["settings".as_ref(), "check".as_ref(), path],
+                &["score".as_ref(), path, "--model".as_ref(), &model, "-o".as_ref(), &output],
+                &["inspect".as_ref(), path],
+            ];
+            for arguments in commands {
+                let (status, stderr) = told(abscope().args(arguments));
+                assert_eq!(status, Some(2), "{arguments:?}: {stderr}");
+                let name = path.display().to_string();
+                assert!(stderr.contains(&name) && stderr.contains(kind), "{arguments:?}: {stderr}");
+            }
+            let mut command = abscope();
+            command.arg("extract").args([&bench.image, &bench.mask]).arg("-o").arg(&output);
+            let (status, stderr) = told(command.arg("--sites").arg(path));
+            assert_eq!(status, Some(2), "{stderr}");
+            assert!(stderr.contains(kind), "{stderr}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_of_a_cohort_fails_its_case() {
+        let bench = Bench::new();
+        fifo(&bench, "pipe.nii.gz");
+        let mask = bench.mask.canonicalize().expect("there");
+        let table = format!("patient,image,mask\nA,pipe.nii.gz,{}\n", mask.display());
+        let manifest = bench.write("manifest.csv", table.as_bytes());
+        let output = bench.path("out");
+        let mut command = abscope();
+        let (status, stderr) = told(command.arg("batch").arg(&manifest).arg("-o").arg(&output));
+        assert_eq!(status, Some(1), "{stderr}");
+        assert!(stderr.contains("a pipe (FIFO)"), "{stderr}");
+        let pipe = bench.path("pipe.nii.gz");
+        let (status, stderr) = told(abscope().arg("batch").arg(&pipe).arg("-o").arg(&output));
+        assert_eq!(status, Some(2), "{stderr}");
+        assert!(stderr.contains("a pipe (FIFO)"), "{stderr}");
+    }
+
+    /// As `abscope settings check <(command)` of a shell hands it over.
+    #[test]
+    fn text_may_come_from_an_open_descriptor() {
+        for name in ["/dev/stdin", "/dev/fd/0"] {
+            let mut command = abscope();
+            command.args(["settings", "check", name]).stdin(Stdio::piped());
+            let mut child = command.stdout(Stdio::piped()).spawn().expect("starts");
+            let mut stdin = child.stdin.take().expect("piped");
+            stdin
+                .write_all(b"[discretisation]\nmethod = \"fixed_bin_size\"\nwidth = 25.0\n")
+                .expect("written");
+            drop(stdin);
+            let output = child.wait_with_output().expect("ends");
+            let stdout = String::from_utf8(output.stdout).expect("text");
+            assert!(output.status.success() && stdout.contains("valid"), "{stdout}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::input;
 
 /// Names of columns that a message lists before it stops.
 const LISTED: usize = 12;
@@ -30,9 +31,9 @@ impl CsvFile {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be read; [`Error::BadData`] if its header is not UTF-8.
+    /// As [`input::open_text`]; also [`Error::BadData`] if its header is not UTF-8.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::of(path, File::open(path).map_err(|e| Error::io(path, e))?)
+        Self::of(path, input::open_text(path)?)
     }
 }
 

@@ -14,6 +14,7 @@ mod fft;
 pub mod filters;
 pub mod geometry;
 pub mod ingest;
+pub mod input;
 pub mod mask;
 pub mod memory;
 pub mod output;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use abscope::ingest::nifti::{is_nifti, read_image, read_labels};
 use libfuzzer_sys::fuzz_target;
 
-/// The reader maps files, so that the bytes must be one. One per process, as targets run side by
+/// The reader takes a path, so that the bytes must be a file. One per process, as targets run side by
 /// side.
 static FILE: OnceLock<tempfile::NamedTempFile> = OnceLock::new();
 

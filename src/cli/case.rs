@@ -37,7 +37,8 @@ pub(crate) struct CaseArgs {
     uneven_slices: UnevenSlices,
 
     /// Lowest fraction of a fractional SEG that belongs to a lesion.
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.5, value_parser = fraction)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.5, value_parser = fraction,
+        allow_negative_numbers = true)]
     fractional_threshold: f64,
 
     /// Put a mask of another grid on the image's grid by nearest voxel, instead of refusing it.
@@ -45,7 +46,7 @@ pub(crate) struct CaseArgs {
     regrid_mask: bool,
 
     /// The patient's id in all output; a pseudonym by default.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = patient_id)]
     patient: Option<String>,
 
     /// Show the PatientID of a DICOM image instead of a pseudonym.
@@ -53,7 +54,7 @@ pub(crate) struct CaseArgs {
     identify: bool,
 
     /// Tube voltage of the CT in kV; that of the DICOM series by default.
-    #[arg(long, value_name = "KV")]
+    #[arg(long, value_name = "KV", value_parser = kilovolts, allow_negative_numbers = true)]
     kvp: Option<f64>,
 
     /// Site of a lesion, such as 3=liver; may be given several times.
@@ -106,6 +107,18 @@ impl CaseArgs {
 fn fraction(text: &str) -> Result<f64, String> {
     let value = text.parse::<f64>().ok().filter(|v| *v > 0.0 && *v <= 1.0);
     value.ok_or_else(|| format!("\"{text}\" is no fraction above 0, up to 1"))
+}
+
+fn kilovolts(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().ok().filter(|v| v.is_finite() && *v > 0.0);
+    value.ok_or_else(|| format!("\"{text}\" is no tube voltage in kV, such as 120"))
+}
+
+fn patient_id(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("the id is empty; leave the option out for a pseudonym".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -25,6 +25,8 @@ use hints::Hints;
 
 /// Exit status where the request could not be run.
 const CANNOT_RUN: u8 = 2;
+/// Twice the cores of the largest machines; each thread takes memory of its own.
+const MOST_THREADS: i64 = 1024;
 
 #[derive(Parser)]
 #[command(
@@ -35,8 +37,9 @@ const CANNOT_RUN: u8 = 2;
 )]
 struct Cli {
     /// Number of threads; all cores where not given. Results do not depend on it.
-    #[arg(long, global = true, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
+    threads: Option<u16>,
 
     #[command(subcommand)]
     command: Command,
@@ -75,8 +78,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Some(threads) = cli.threads {
-        anyhow::ensure!(threads > 0, "--threads is 0; give 1 or more");
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
     match cli.command {
         Command::Inspect(args) => inspect::run(args),

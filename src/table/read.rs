@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{csv, jsonl};
 use crate::error::{Error, Result};
 use crate::features::Columns;
+use crate::input;
 use crate::row::Row;
 use crate::value::Value;
 
@@ -47,7 +48,7 @@ impl Table {
     /// Parquet in a build without it, or with nested columns.
     pub fn read(path: &Path) -> Result<Self> {
         let io = |e| Error::io(path, e);
-        let mut file = File::open(path).map_err(io)?;
+        let mut file = input::open(path)?;
         let mut start = Vec::new();
         file.by_ref().take(4096).read_to_end(&mut start).map_err(io)?;
         file.rewind().map_err(io)?;

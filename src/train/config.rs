@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::input;
 use crate::settings::toml_problem;
 use crate::signature::Kind;
 use crate::stats::icc::IccKind;
@@ -344,7 +345,7 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or a key or value in it is wrong.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = input::read_text(path)?;
         let mut config: Self =
             toml::from_str(&text).map_err(|e| Error::bad_data(path, toml_problem(&e, &text)))?;
         config.check().map_err(|problem| Error::bad_data(path, problem))?;

@@ -1,11 +1,12 @@
 //! What reading will take of the memory, before anything is read.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
 use nifti::NiftiHeader;
+
+use crate::input;
 
 /// What reading a file or a folder is expected to take, bytes.
 ///
@@ -17,8 +18,9 @@ pub fn expected_bytes(path: &Path) -> u64 {
 
 fn nifti_bytes(path: &Path) -> Option<u64> {
     let mut magic = [0u8; 2];
-    File::open(path).ok()?.read_exact(&mut magic).ok()?;
-    let file = File::open(path).ok()?;
+    let mut file = input::open(path).ok()?;
+    file.read_exact(&mut magic).ok()?;
+    let file = (&magic[..]).chain(file);
     let header = if magic == [0x1f, 0x8b] {
         NiftiHeader::from_reader(GzDecoder::new(file)).ok()?
     } else {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::case::{Case, Lesion};
 use super::dicom::select::Selection;
+use super::open_file::OpenFile;
 use super::options::LoadOptions;
 use super::read::{self, Image, Regions};
-use super::source::{OpenFile, Source};
+use super::source::Source;
 use super::wanted::Wanted;
 use super::{pair, sites};
 use crate::error::{Error, Result};
@@ -15,17 +16,18 @@ use crate::error::{Error, Result};
 /// Reads an image and the lesions of a mask: a NIfTI file, or a DICOM file, folder or zip archive.
 ///
 /// # Errors
-/// What the readers report; paths that leave a choice of series or structure sets; masks of another
+/// Options that make no sense; what the readers report; paths that leave a choice of series or structure sets; masks of another
 /// geometry (unless `regrid_mask`), masks without a lesion, and labels, names or site names that are
 /// not there.
 pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
+    options.check()?;
     let found = Found::at(image, mask, options)?;
     let wanted = Wanted::of(options);
-    let (image, labels, patient) = found.read(&wanted, options)?;
     let mut warnings = found.chosen.warnings.clone();
+    let partial = found.chosen.delineation.is_some();
+    let (image, labels, patient) = found.read(&wanted, options)?;
     warnings.extend(image.warnings);
     warnings.extend(labels.warnings);
-    let partial = found.chosen.delineation.is_some();
     let mut lesions = Vec::new();
     for region in wanted.among(labels.regions, &labels.there, mask)? {
         match pair::fit(&region.mask, image.volume.geometry(), options.regrid_mask, partial)
@@ -89,7 +91,7 @@ impl<'a> Found<'a> {
 
     /// The image, the lesions, and the patient where a series names one.
     fn read(
-        &self,
+        self,
         wanted: &Wanted<'_>,
         options: &LoadOptions,
     ) -> Result<(Image, Regions, Option<String>)> {
@@ -105,28 +107,28 @@ impl<'a> Found<'a> {
                         read::check_frame(image.frame.as_deref(), found, options)?;
                         read::delineation(found, &image.volume, wanted, options)?
                     }
-                    None => read::label_map(&file(&self.mask)?)?,
+                    None => read::label_map(file(self.mask)?)?,
                 };
                 Ok((image, regions, patient?))
             }
             (None, Some(found)) => {
-                let image = read::image_file(&file(&self.image)?)?;
+                let image = read::image_file(file(self.image)?)?;
                 let regions = read::delineation(found, &image.volume, wanted, options)?;
                 Ok((image, regions, None))
             }
             (None, None) => {
-                let (image, mask) = (file(&self.image)?, file(&self.mask)?);
+                let (image, mask) = (file(self.image)?, file(self.mask)?);
                 let (image, regions) =
-                    rayon::join(|| read::image_file(&image), || read::label_map(&mask));
+                    rayon::join(|| read::image_file(image), || read::label_map(mask));
                 Ok((image?, regions?, None))
             }
         }
     }
 }
 
-fn file((path, source): &(&Path, Option<Source>)) -> Result<OpenFile> {
+fn file((path, source): (&Path, Option<Source>)) -> Result<OpenFile> {
     match source {
-        Some(Source::File(file)) => Ok(file.clone()),
+        Some(Source::File(file)) => Ok(file),
         Some(Source::Dicom(_)) | None => OpenFile::open(path),
     }
 }

@@ -7,6 +7,7 @@ mod expected;
 mod load;
 mod names;
 pub mod nifti;
+mod open_file;
 mod options;
 pub mod pair;
 mod read;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::dicom::select::Selection;
 use super::dicom::series::SlicePolicy;
 use super::sites::SiteTable;
+use crate::error::{Error, Remedy, Result};
 
 /// What a caller may ask of the readers: the defaults, changed by what is called on them.
 ///
@@ -104,5 +105,25 @@ impl LoadOptions {
     pub fn selection(mut self, selection: impl Into<Option<Arc<Selection>>>) -> Self {
         self.selection = selection.into();
         self
+    }
+
+    /// # Errors
+    /// A value that no image or patient can have.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(kvp) = self.kvp.filter(|kvp| !(kvp.is_finite() && *kvp > 0.0)) {
+            let problem =
+                format!("the tube voltage is {kvp} kV; it is a number above 0, such as 120");
+            return Err(Error::bad_request(problem).with_remedy(Remedy::GiveKvp));
+        }
+        if self.patient.as_ref().is_some_and(|id| id.trim().is_empty()) {
+            return Err(Error::bad_request("the patient's id is empty; give one, or none at all"));
+        }
+        let fraction = self.fractional_threshold.filter(|f| !(*f > 0.0 && *f <= 1.0));
+        if let Some(fraction) = fraction {
+            return Err(Error::bad_request(format!(
+                "the lowest fraction of a lesion is {fraction}; it is above 0, up to 1"
+            )));
+        }
+        Ok(())
     }
 }

@@ -6,10 +6,10 @@ use super::case::InputFile;
 use super::dicom::identity::Pseudonyms;
 use super::dicom::lesions::{self, Take};
 use super::dicom::select::{DelineationChoice, SeriesChoice};
-use super::dicom::{series, source};
+use super::dicom::series;
 use super::nifti;
+use super::open_file::OpenFile;
 use super::options::LoadOptions;
-use super::source::OpenFile;
 use super::wanted::Wanted;
 use crate::error::{Error, Remedy, Result};
 use crate::mask::Mask;
@@ -51,19 +51,18 @@ impl Region {
     }
 }
 
-/// An image file, hashed while it is read.
-pub(super) fn image_file(file: &OpenFile) -> Result<Image> {
-    let (image, sha256) = rayon::join(|| nifti::image_of(file), || file.sha256());
-    let image = image?;
-    let path = file.path();
+/// An image file.
+pub(super) fn image_file(file: OpenFile) -> Result<Image> {
+    let path = file.path().to_owned();
+    let image = nifti::image_of(file)?;
     let mut warnings = image.warnings;
     warnings.extend(no_hounsfield_units(image.volume.voxels()).map(str::to_owned));
     Ok(Image {
         volume: image.volume,
         kvp: None,
         frame: None,
-        input: InputFile { role: "image".into(), name: file_name(path), sha256 },
-        warnings: prefixed(path, warnings),
+        input: InputFile { role: "image".into(), name: file_name(&path), sha256: image.sha256 },
+        warnings: prefixed(&path, warnings),
     })
 }
 
@@ -80,30 +79,25 @@ fn no_hounsfield_units(voxels: &Voxels) -> Option<&'static str> {
     )
 }
 
-/// The labels of a file, which is hashed while it is read.
-pub(super) fn label_map(file: &OpenFile) -> Result<Regions> {
-    let (labels, sha256) = rayon::join(|| nifti::labels_of(file), || file.sha256());
-    let labels = labels?;
-    let path = file.path();
+/// The labels of a file.
+pub(super) fn label_map(file: OpenFile) -> Result<Regions> {
+    let path = file.path().to_owned();
+    let labels = nifti::labels_of(file)?;
     if labels.masks.is_empty() {
-        return Err(Error::bad_data(path, "is empty: no voxel has a label above 0"));
+        return Err(Error::bad_data(&path, "is empty: no voxel has a label above 0"));
     }
     let region = |(label, mask): (u32, Mask)| Region { id: label.to_string(), name: None, mask };
     Ok(Regions {
         there: labels.masks.keys().map(u32::to_string).collect(),
         regions: labels.masks.into_iter().map(region).collect(),
-        input: InputFile { role: "mask".into(), name: file_name(path), sha256 },
-        warnings: prefixed(path, labels.warnings),
+        input: InputFile { role: "mask".into(), name: file_name(&path), sha256: labels.sha256 },
+        warnings: prefixed(&path, labels.warnings),
     })
 }
 
-/// A CT series, hashed while it is read.
+/// A CT series.
 pub(super) fn ct_series(choice: &SeriesChoice, options: &LoadOptions) -> Result<Image> {
-    let (read, sha256) = rayon::join(
-        || series::read(&choice.sources, options.uneven_slices),
-        || source::digest(&choice.sources),
-    );
-    let ct = read?;
+    let ct = series::read(&choice.sources, options.uneven_slices)?;
     // File names of an export may hold the patient's name, and there are hundreds.
     let name = format!("CT series of {} files", choice.sources.len());
     Ok(Image {
@@ -111,7 +105,7 @@ pub(super) fn ct_series(choice: &SeriesChoice, options: &LoadOptions) -> Result<
         kvp: ct.acquisition.kvp,
         frame: ct.frame_of_reference,
         warnings: ct.warnings.iter().map(|w| format!("CT series: {w}")).collect(),
-        input: InputFile { role: "image".into(), name, sha256: sha256? },
+        input: InputFile { role: "image".into(), name, sha256: ct.sha256 },
     })
 }
 
@@ -170,7 +164,6 @@ pub(super) fn delineation(
             found.others.join(", ")
         ));
     }
-    let sha256 = source::digest(std::slice::from_ref(&choice.source))?;
     let region = |(number, name, mask): (i64, String, Mask)| Region {
         id: number.to_string(),
         name: Some(name).filter(|n| !n.is_empty()),
@@ -180,7 +173,11 @@ pub(super) fn delineation(
     Ok(Regions {
         there: there.collect(),
         regions: found.regions.into_iter().map(region).collect(),
-        input: InputFile { role: "mask".into(), name: choice.modality.clone(), sha256 },
+        input: InputFile {
+            role: "mask".into(),
+            name: choice.modality.clone(),
+            sha256: found.sha256,
+        },
         warnings: found.warnings.iter().map(|w| format!("{}: {w}", choice.modality)).collect(),
     })
 }

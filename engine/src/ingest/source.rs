@@ -2,14 +2,10 @@
 //! bytes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
-use super::bytes::{self, Mapped};
 use super::dicom::source::is_dicom_or_zip;
 use super::nifti::looks_like_nifti;
-use crate::digest::hex;
+use super::open_file::{Hashed, OpenFile};
 use crate::error::Result;
 
 /// What a path holds, by its content.
@@ -31,7 +27,7 @@ impl Source {
             return Ok(Self::Dicom(path.to_owned()));
         }
         let file = OpenFile::open(path)?;
-        if !looks_like_nifti(&file) && is_dicom_or_zip(file.bytes()) {
+        if !looks_like_nifti(&file) && is_dicom_or_zip(file.head()) {
             return Ok(Self::Dicom(path.to_owned()));
         }
         Ok(Self::File(file))
@@ -46,52 +42,13 @@ impl Source {
     }
 }
 
-/// A file and its bytes.
-#[derive(Clone, Debug)]
-pub(super) struct OpenFile {
-    path: PathBuf,
-    bytes: Arc<Mapped>,
-}
-
-impl OpenFile {
-    /// Opens a file.
-    ///
-    /// # Errors
-    /// As [`bytes::map`].
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        Ok(Self::new(path, bytes::map(path)?))
-    }
-
-    /// A file that is mapped already.
-    pub(super) fn new(path: &Path, bytes: Mapped) -> Self {
-        Self { path: path.to_owned(), bytes: Arc::new(bytes) }
-    }
-
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Its bytes.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Its bytes, to be kept.
-    pub(super) fn shared(&self) -> Arc<Mapped> {
-        self.bytes.clone()
-    }
-
-    /// SHA-256 of its bytes, in hexadecimal.
-    pub(super) fn sha256(&self) -> String {
-        hex(&Sha256::digest(self.bytes()))
-    }
-}
-
 /// SHA-256 of a file's bytes, in hexadecimal.
 ///
 /// # Errors
-/// It cannot be read, or is a folder.
+/// It cannot be read, is a folder, or changes meanwhile.
 pub fn sha256(path: &Path) -> Result<String> {
-    Ok(OpenFile::open(path)?.sha256())
+    let mut file = Hashed::new(OpenFile::open(path)?);
+    let mut buffer = vec![0u8; 1 << 20];
+    while file.fill(&mut buffer)? == buffer.len() {}
+    file.finish()
 }

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::{hex, sorted};
 use crate::error::{Error, Result};
+use crate::input;
 use crate::settings::toml_problem;
 pub use crate::stats::{CombatBatch, Link, QuantileTable, Transform};
 
@@ -133,7 +134,7 @@ impl SignatureFile {
     /// The file cannot be read; or it is not TOML, of another schema, or has an unknown key, a key too
     /// few or a wrong type, with its line.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = input::read_text(path)?;
         Self::parse(&text).map_err(|problem| Error::bad_data(path, problem))
     }
 

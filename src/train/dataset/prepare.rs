@@ -9,6 +9,7 @@ use super::outcomes::OutcomeTable;
 use super::{Dataset, Repeated};
 use crate::digest::hex;
 use crate::error::{Error, Result};
+use crate::input;
 use crate::paths::shown;
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -103,7 +104,7 @@ fn extraction(path: &Path, hash: Option<&str>, config: &Config) -> Result<Extrac
             ),
         ));
     };
-    let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
+    let text = input::read_text(file)?;
     let settings = Settings::parse(&text).map_err(|e| Error::bad_data(file, e.to_string()))?;
     let plan = Plan::resolve(&settings)?;
     if plan.hash() != hash {

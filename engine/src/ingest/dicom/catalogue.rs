@@ -18,7 +18,7 @@ use super::series::PatientKey;
 use super::source::{self, Source};
 use crate::error::{Error, Result};
 use crate::ingest::nifti;
-use crate::ingest::source::OpenFile;
+use crate::ingest::open_file::OpenFile;
 
 /// A folder's DICOM files by patient, study and series.
 #[derive(Clone, Debug, Default)]
@@ -298,7 +298,7 @@ impl Found {
             Ok(opened) => opened,
             Err(e) => return self.unreadable(path, &e),
         };
-        if source::is_zip(opened.bytes()) {
+        if source::is_zip(opened.head()) {
             let visited = source::for_each_member(path, |source, bytes| match bytes {
                 Ok(bytes) if source::is_zip(&bytes) => self.problems.push(Problem {
                     file: source.display(),
@@ -319,7 +319,14 @@ impl Found {
             self.nifti.push(path.to_owned());
             return;
         }
-        self.file(Source::file(path), opened.shared());
+        if !source::is_dicom_or_zip(opened.head()) {
+            self.other_files += 1;
+            return;
+        }
+        match opened.whole() {
+            Ok(bytes) => self.file(Source::file(path), Arc::new(bytes)),
+            Err(e) => self.unreadable(path, &e),
+        }
     }
 
     fn file(&mut self, source: Source, bytes: object::Bytes) {

@@ -7,7 +7,7 @@ use super::purpose::is_lesion;
 use super::rtstruct::StructureSet;
 use super::seg::Segmentation;
 use super::select::DelineationChoice;
-use super::source::Source;
+use super::source::{self, Source};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::mask::Mask;
@@ -32,6 +32,8 @@ pub struct Delineated {
     /// Number, name and type of those that are no lesions by name or type; empty where some regions
     /// were asked for.
     pub others: Vec<String>,
+    /// SHA-256 of the file's bytes, those that were decoded, in hexadecimal.
+    pub sha256: String,
     /// What was noticed.
     pub warnings: Vec<String>,
 }
@@ -78,6 +80,7 @@ fn read_from(
             regions: masks.regions,
             there: there.collect(),
             others,
+            sha256: source::digest(std::slice::from_ref(&opened.file)),
             warnings: masks.warnings,
         });
     }
@@ -93,7 +96,8 @@ fn read_from(
         None => (Vec::new(), Vec::new()),
     };
     let there = set.rois.into_iter().map(|r| (r.number, r.name)).collect();
-    Ok(Delineated { regions, there, others, warnings })
+    let sha256 = source::digest(std::slice::from_ref(&opened.file));
+    Ok(Delineated { regions, there, others, sha256, warnings })
 }
 
 impl Take<'_> {

@@ -15,7 +15,7 @@ use dicom_transfer_syntax_registry::entries;
 pub use super::walk::PixelSpan;
 use super::walk::{self, Encoding};
 use crate::error::{Error, Problem, Result};
-use crate::ingest::bytes;
+use crate::ingest::open_file::OpenFile;
 
 /// A parsed data set.
 pub type DicomObject = InMemDicomObject;
@@ -27,7 +27,7 @@ const MAX_INFLATED: u64 = 4 << 30;
 /// Deflate cannot expand by more than this (zlib technical details: 1032 to 1).
 const MAX_DEFLATE_RATIO: u64 = 1032;
 
-/// Bytes of a file, mapped or in memory.
+/// Bytes of a file, in memory.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// An opened DICOM file.
@@ -42,6 +42,8 @@ pub struct Opened {
     /// Where the pixel data lies within [`Opened::data_set`].
     pub pixels: Option<PixelSpan>,
     pub(super) encoding: Encoding,
+    /// The file's bytes as they were read, of which the hash is taken.
+    pub(super) file: Bytes,
     bytes: Bytes,
     /// Offset of the data set within the bytes.
     start: usize,
@@ -76,7 +78,7 @@ impl Opened {
 /// # Errors
 /// [`Error::Io`] if it cannot be read; [`Error::BadData`] if it is no DICOM file, or damaged.
 pub fn open(path: &Path) -> Result<Opened> {
-    let file: Bytes = Arc::new(bytes::map(path)?);
+    let file: Bytes = Arc::new(OpenFile::open(path)?.whole()?);
     open_bytes(path, file, true)?
         .ok_or_else(|| Error::bad_data(path, "is not a DICOM file; name one, or a folder of them"))
 }
@@ -86,7 +88,7 @@ pub fn open(path: &Path) -> Result<Opened> {
 /// # Errors
 /// [`Error::Io`] if it cannot be read; [`Error::BadData`] if it is damaged.
 pub fn open_header(path: &Path) -> Result<Option<Opened>> {
-    let file: Bytes = Arc::new(bytes::map(path)?);
+    let file: Bytes = Arc::new(OpenFile::open(path)?.whole()?);
     open_bytes(path, file, false)
 }
 
@@ -98,6 +100,7 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
     let Some(mut file) = sniff((*bytes).as_ref()).map_err(|problem| problem.in_file(path))? else {
         return Ok(None);
     };
+    let as_read = bytes.clone();
     let mut bytes = bytes;
     if file.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
         bytes = Arc::new(
@@ -135,6 +138,7 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
         pixels: walked.pixels,
         encoding: file.encoding,
         start: file.start,
+        file: as_read,
         bytes,
     }))
 }

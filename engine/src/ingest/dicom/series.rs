@@ -7,9 +7,9 @@ use dicom_dictionary_std::tags;
 use rayon::prelude::*;
 
 use super::header::{self, Acquisition, ImageHeader};
-use super::object::{Fields, Opened};
+use super::object::{Bytes, Fields, Opened};
 use super::pixel::{self, FrameBytes, PADDING_HU};
-use super::source::Source;
+use super::source::{self, Source};
 pub use super::stack::SlicePolicy;
 use super::stack::{self, Plane, Stack};
 use crate::error::{Error, Result};
@@ -56,6 +56,8 @@ pub struct CtSeries {
     pub instances: BTreeSet<String>,
     /// Tube voltage, kernel, contrast and slice thickness.
     pub acquisition: Acquisition,
+    /// SHA-256 over the sorted SHA-256 of all files, of the bytes that were decoded, in hexadecimal.
+    pub sha256: String,
     /// What was noticed.
     pub warnings: Vec<String>,
 }
@@ -88,7 +90,7 @@ pub struct Survey {
 /// place; slices are missing, unevenly spaced or tilted and `policy` is to refuse them; the pixel
 /// data is cut off or compressed in a way that this build does not read.
 pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
-    let Prepared { place, slices, identity, acquisition, stack, mut warnings } =
+    let Prepared { place, files, slices, identity, acquisition, stack, mut warnings } =
         prepare(sources, policy)?;
     let voxels = stack.planes.len().checked_mul(stack.grid.size[0] * stack.grid.size[1]);
     if voxels.is_none_or(|n| n > MAX_VOXELS) || stack.grid.voxel_count() > MAX_VOXELS {
@@ -100,7 +102,8 @@ pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
         ))
         .with_path(place));
     }
-    let (volume, padded) = voxels_of(&stack, &slices)?;
+    let (read, sha256) = rayon::join(|| voxels_of(&stack, &slices), || source::digest(&files));
+    let (volume, padded) = read?;
     if padded > 0 {
         warnings.push(format!("{padded} padded voxels were taken as {PADDING_HU} HU"));
     }
@@ -111,6 +114,7 @@ pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
         frame_of_reference: identity.1,
         instances: slices.iter().map(|s| s.header.sop_instance.clone()).collect(),
         acquisition,
+        sha256,
         warnings,
     })
 }
@@ -132,6 +136,8 @@ pub fn survey(sources: &[Source]) -> Result<Survey> {
 /// A series whose headers are read.
 struct Prepared {
     place: PathBuf,
+    /// All files as they were read, also those that are no slices.
+    files: Vec<Bytes>,
     slices: Vec<Slice>,
     /// SeriesInstanceUID and FrameOfReferenceUID.
     identity: (String, Option<String>),
@@ -152,6 +158,7 @@ fn prepare(sources: &[Source], policy: SlicePolicy) -> Result<Prepared> {
         return Err(Error::bad_request("a series without files was to be read"));
     };
     let place = series_place(sources, first);
+    let files = opened.iter().map(|opened| opened.file.clone()).collect();
     let mut warnings = Vec::new();
     let opened = without_localizers(opened, &mut warnings);
     let slices = opened
@@ -169,7 +176,7 @@ fn prepare(sources: &[Source], policy: SlicePolicy) -> Result<Prepared> {
     let planes = one_per_place(&place, planes, &slices, &mut warnings)?;
     let mut stack = stack::arrange(&place, planes, acquisition.slice_thickness, policy)?;
     warnings.append(&mut stack.warnings);
-    Ok(Prepared { place, slices, identity, acquisition, stack, warnings })
+    Ok(Prepared { place, files, slices, identity, acquisition, stack, warnings })
 }
 
 /// What errors about the series as a whole name: its folder or archive.

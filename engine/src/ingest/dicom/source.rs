@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::object::{self, Bytes, Opened};
 use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::ingest::bytes;
+use crate::ingest::open_file::OpenFile;
 
 /// The largest member that is inflated; the largest enhanced CT reach about 1 GiB.
 const MAX_MEMBER: u64 = 2 << 30;
@@ -52,7 +52,7 @@ impl Source {
     /// It cannot be read; a member is damaged or beyond the limits.
     pub fn bytes(&self) -> Result<Bytes> {
         match &self.member {
-            None => Ok(Arc::new(bytes::map(&self.file)?)),
+            None => Ok(Arc::new(OpenFile::open(&self.file)?.whole()?)),
             Some((index, _)) => {
                 let mut archive = open_archive(&self.file)?;
                 let shown = self.display();
@@ -78,29 +78,19 @@ impl Source {
         object::open_bytes(&path, self.bytes()?, true)?
             .ok_or_else(|| Error::bad_data(&path, "is not a DICOM file"))
     }
-
-    /// SHA-256 of its bytes.
-    ///
-    /// # Errors
-    /// As [`Source::bytes`].
-    pub fn sha256(&self) -> Result<[u8; 32]> {
-        Ok(Sha256::digest((*self.bytes()?).as_ref()).into())
-    }
 }
 
-/// SHA-256 over the sorted SHA-256 of all sources, in hexadecimal: it depends on the files' content
-/// and not on their names or order.
-///
-/// # Errors
-/// As [`Source::bytes`].
-pub fn digest(sources: &[Source]) -> Result<String> {
+/// SHA-256 over the sorted SHA-256 of all files, in hexadecimal: it depends on their content and not
+/// on their names or order.
+pub(super) fn digest(files: &[Bytes]) -> String {
     use rayon::prelude::*;
-    let mut digests = sources.par_iter().map(Source::sha256).collect::<Result<Vec<[u8; 32]>>>()?;
+    let sha256 = |file: &Bytes| -> [u8; 32] { Sha256::digest((**file).as_ref()).into() };
+    let mut digests: Vec<[u8; 32]> = files.par_iter().map(sha256).collect();
     digests.sort_unstable();
     if let [only] = digests.as_slice() {
-        return Ok(hex(only));
+        return hex(only);
     }
-    Ok(hex(&Sha256::digest(digests.concat())))
+    hex(&Sha256::digest(digests.concat()))
 }
 
 /// Whether bytes are a DICOM file or a zip archive.

@@ -1,25 +1,20 @@
 //! What a NIfTI header says, checked, and how it says voxels are stored.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use libdeflater::Decompressor;
 use nifti::{Endianness, NiftiHeader, NiftiType};
 
 use super::MAX_VOXELS;
 use super::orientation::orientation;
-use super::stream::{Stream, has_magic, is_gzip};
+use super::stream::{Stream, has_magic};
 use crate::error::{Error, Problem, Result};
 use crate::geometry::{CanonicalOrder, Geometry};
-use crate::ingest::bytes;
-use crate::ingest::source::OpenFile;
-use crate::volume::StoredI16;
 
 /// What the header says, checked.
 pub(super) struct Header {
     pub(super) path: PathBuf,
     /// Bytes before the first voxel.
-    offset: usize,
+    pub(super) offset: usize,
     pub(super) geometry: Geometry,
     kind: NiftiType,
     pub(super) voxel_bytes: usize,
@@ -30,7 +25,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn read(stream: &mut Stream) -> Result<Self> {
+    pub(super) fn read(stream: &mut Stream<'_>) -> Result<Self> {
         let path = stream.path;
         let bad = |problem: String| Error::bad_data(path, problem);
         let mut bytes = [0u8; 348];
@@ -84,9 +79,8 @@ impl Header {
         Ok(header)
     }
 
-    fn skip_to_data(&self, stream: &mut Stream) -> Result<()> {
-        let promised = self.offset as u64 + self.data_bytes();
-        if promised > stream.capacity {
+    fn skip_to_data(&self, stream: &mut Stream<'_>) -> Result<()> {
+        if self.promised() > stream.capacity {
             return Err(Error::bad_data(
                 &self.path,
                 format!(
@@ -101,27 +95,18 @@ impl Header {
         stream.read_exact(&mut gap, || "ends before its voxels; fetch the file again".into())
     }
 
-    /// The voxels without conversion, where they are what a volume holds: whole numbers of 16 bits
-    /// in the machine's byte order, not scaled, in canonical axis order. `None` for any other file,
-    /// and for a damaged one, which is then read voxel by voxel and reported.
-    pub(super) fn stored(&self, file: &OpenFile) -> Option<StoredI16> {
-        let plain = self.kind == NiftiType::Int16
+    /// Whether the voxels are stored as a volume holds them: whole numbers of 16 bits in the machine's
+    /// byte order, not scaled, in canonical axis order.
+    pub(super) fn stores_whole_numbers(&self) -> bool {
+        self.kind == NiftiType::Int16
             && self.big_endian == cfg!(target_endian = "big")
             && (self.slope, self.inter) == (1.0, 0.0)
-            && CanonicalOrder::of(&self.geometry.direction).is_identity();
-        if !plain {
-            return None;
-        }
-        let len = self.offset + usize::try_from(self.data_bytes()).ok()?;
-        if !is_gzip(file.bytes()) {
-            return StoredI16::new(file.shared(), self.offset..len);
-        }
-        // The header was checked against what the file can hold, and memory that decompression
-        // does not reach is never touched.
-        let mut memory = bytes::zeroed(len).ok()?;
-        let written = Decompressor::new().gzip_decompress(file.bytes(), &mut memory).ok()?;
-        (written == len).then_some(())?;
-        StoredI16::new(Arc::new(memory), self.offset..len)
+            && CanonicalOrder::of(&self.geometry.direction).is_identity()
+    }
+
+    /// Bytes of a file that holds what the header says.
+    pub(super) fn promised(&self) -> u64 {
+        self.offset as u64 + self.data_bytes()
     }
 
     pub(super) fn data_bytes(&self) -> u64 {

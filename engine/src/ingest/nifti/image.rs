@@ -2,36 +2,42 @@
 
 use super::NiftiImage;
 use super::header::Header;
-use super::stream::{CHUNK, Stream};
+use super::stream::{CHUNK, Stream, decoded};
 use crate::error::{Error, Result};
 use crate::geometry::CanonicalOrder;
-use crate::ingest::source::OpenFile;
+use crate::ingest::open_file::OpenFile;
 use crate::volume::{Volume, Voxels};
 
 /// Reads an opened file as an image.
 ///
 /// # Errors
 /// As [`super::read_image`].
-pub(in crate::ingest) fn read(file: &OpenFile) -> Result<NiftiImage> {
-    let mut stream = Stream::new(file);
-    let header = Header::read(&mut stream)?;
-    if let Some(voxels) = header.stored(file) {
-        return Ok(NiftiImage {
-            volume: Volume::new(header.geometry, Voxels::Stored(voxels)),
-            warnings: header.warnings,
-        });
+pub(in crate::ingest) fn read(file: OpenFile) -> Result<NiftiImage> {
+    let ((volume, warnings), sha256) = decoded(file, |stream| {
+        let header = Header::read(stream)?;
+        let volume = volume(stream, &header)?;
+        Ok((volume, header.warnings))
+    })?;
+    Ok(NiftiImage { volume, warnings, sha256 })
+}
+
+fn volume(stream: &mut Stream<'_>, header: &Header) -> Result<Volume> {
+    if header.stores_whole_numbers()
+        && let Some(voxels) = stream.stored(header)?
+    {
+        return Ok(Volume::new(header.geometry.clone(), Voxels::Stored(voxels)));
     }
     let mut voxels = Narrowing::new();
     let mut values = Vec::with_capacity(CHUNK);
     let mut read = 0usize;
-    stream.for_each_chunk(&header, |bytes| {
+    stream.for_each_chunk(header, |bytes| {
         values.clear();
         header.decode(bytes, &mut values);
         // A volume holds 32-bit numbers.
         if let Some(at) = values.iter().position(|v| !(*v as f32).is_finite()) {
             let [x, y, z] = header.stored_voxel(read + at);
             return Err(Error::bad_data(
-                file.path(),
+                &header.path,
                 format!(
                     "voxel ({x}, {y}, {z}) is {}; replace voxels that are no finite numbers of 32 \
                      bits first, for instance by the value of air",
@@ -45,10 +51,7 @@ pub(in crate::ingest) fn read(file: &OpenFile) -> Result<NiftiImage> {
     })?;
     let order = CanonicalOrder::of(&header.geometry.direction);
     let voxels = voxels.reordered(&order, header.geometry.size);
-    Ok(NiftiImage {
-        volume: Volume::new(order.geometry(&header.geometry), voxels),
-        warnings: header.warnings,
-    })
+    Ok(Volume::new(order.geometry(&header.geometry), voxels))
 }
 
 /// Voxels in the narrowest type that has held them so far.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use ndarray::Array3;
 
 use super::header::Header;
-use super::stream::{CHUNK, Stream};
+use super::stream::{CHUNK, Stream, decoded};
 use super::{MAX_VOXELS, NiftiLabels};
 use crate::error::{Error, Result};
 use crate::geometry::{CanonicalOrder, Geometry, IndexBox};
-use crate::ingest::source::OpenFile;
+use crate::ingest::open_file::OpenFile;
 use crate::mask::Mask;
 
 /// A label map with more distinct labels than this is an image taken for a mask.
@@ -19,27 +19,11 @@ const MAX_LABELS: usize = 4096;
 ///
 /// # Errors
 /// As [`super::read_labels`].
-pub(in crate::ingest) fn read(file: &OpenFile) -> Result<NiftiLabels> {
-    let mut stream = Stream::new(file);
-    let header = Header::read(&mut stream)?;
-    let mut runs: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
-    let mut values = Vec::with_capacity(CHUNK);
-    let mut start = 0usize;
-    // Zero bytes are label 0 in every voxel type unless an offset is added: most of a label map can
-    // be skipped without looking at its voxels.
-    let zero_is_zero = header.inter == 0.0;
-    let voxel_bytes = header.voxel_bytes;
-    stream.for_each_chunk(&header, |bytes| {
-        for block in bytes.chunks(4096 * voxel_bytes) {
-            let count = block.len() / voxel_bytes;
-            if !(zero_is_zero && all_zero(block)) {
-                values.clear();
-                header.decode(block, &mut values);
-                collect_runs(&values, start, &header, &mut runs)?;
-            }
-            start += count;
-        }
-        Ok(())
+pub(in crate::ingest) fn read(file: OpenFile) -> Result<NiftiLabels> {
+    let ((header, runs), sha256) = decoded(file, |stream| {
+        let header = Header::read(stream)?;
+        let runs = runs(stream, &header)?;
+        Ok((header, runs))
     })?;
     let order = CanonicalOrder::of(&header.geometry.direction);
     let geometry = order.geometry(&header.geometry);
@@ -54,7 +38,7 @@ pub(in crate::ingest) fn read(file: &OpenFile) -> Result<NiftiLabels> {
              {MAX_VOXELS} (are the labels scattered over the image? split the file)",
             boxes.len()
         ))
-        .with_path(file.path()));
+        .with_path(&header.path));
     }
     let masks = boxes
         .into_iter()
@@ -63,7 +47,31 @@ pub(in crate::ingest) fn read(file: &OpenFile) -> Result<NiftiLabels> {
             Some((label, Mask::new(geometry.clone(), bounds, inside)?))
         })
         .collect();
-    Ok(NiftiLabels { geometry, masks, warnings: header.warnings })
+    Ok(NiftiLabels { geometry, masks, warnings: header.warnings, sha256 })
+}
+
+/// The runs of each label.
+fn runs(stream: &mut Stream<'_>, header: &Header) -> Result<BTreeMap<u32, Vec<Run>>> {
+    let mut runs: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
+    let mut values = Vec::with_capacity(CHUNK);
+    let mut start = 0usize;
+    // Zero bytes are label 0 in every voxel type unless an offset is added: most of a label map can
+    // be skipped without looking at its voxels.
+    let zero_is_zero = header.inter == 0.0;
+    let voxel_bytes = header.voxel_bytes;
+    stream.for_each_chunk(header, |bytes| {
+        for block in bytes.chunks(4096 * voxel_bytes) {
+            let count = block.len() / voxel_bytes;
+            if !(zero_is_zero && all_zero(block)) {
+                values.clear();
+                header.decode(block, &mut values);
+                collect_runs(&values, start, header, &mut runs)?;
+            }
+            start += count;
+        }
+        Ok(())
+    })?;
+    Ok(runs)
 }
 
 /// Consecutive stored voxels of one label.

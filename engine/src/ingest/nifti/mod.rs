@@ -8,23 +8,28 @@
 //! - Axes must be orthogonal: a sheared sform is refused, since no voxel spacing describes it.
 //! - Three dimensions; a fourth and further ones only of length 1.
 //!
+//! - A file ends with its last voxel, and its gzip stream there: what follows is an error.
+//!
 //! Voxels are read as a stream and memory grows with what has really arrived, so that a header that
 //! claims a huge grid costs nothing. The usual CT, whole numbers of 16 bits, is not converted at all.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::source::OpenFile;
+use super::open_file::OpenFile;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::mask::Mask;
 use crate::volume::Volume;
 
+mod gzip;
 mod header;
 mod image;
 mod labels;
 mod orientation;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(super) use image::{read as image_of, reorder};
 pub(super) use labels::read as labels_of;
@@ -40,6 +45,8 @@ pub struct NiftiImage {
     pub volume: Volume,
     /// Oddities of the file that do not stop the reading.
     pub warnings: Vec<String>,
+    /// SHA-256 of the file's bytes, those that were decoded, in hexadecimal.
+    pub sha256: String,
 }
 
 /// The lesions of a label map, by label.
@@ -51,6 +58,8 @@ pub struct NiftiLabels {
     pub masks: BTreeMap<u32, Mask>,
     /// Oddities of the file that do not stop the reading.
     pub warnings: Vec<String>,
+    /// SHA-256 of the file's bytes, those that were decoded, in hexadecimal.
+    pub sha256: String,
 }
 
 /// Whether a file's first bytes look like NIfTI-1, plain or inside gzip.
@@ -61,12 +70,13 @@ pub fn is_nifti(path: &Path) -> bool {
 /// Reads an image.
 ///
 /// # Errors
-/// [`Io`](crate::Error::Io) if the file cannot be opened, [`BadData`](crate::Error::BadData) if it is
-/// truncated, contradictory or holds voxels that are not finite,
+/// [`Io`](crate::Error::Io) if the file cannot be read, [`BadData`](crate::Error::BadData) if it is no
+/// file, is truncated, contradictory, goes on after its voxels, holds voxels that are not finite, or
+/// changes while it is read,
 /// [`Unsupported`](crate::Error::Unsupported) for other dimensions, voxel types or NIfTI-2,
 /// [`TooBig`](crate::Error::TooBig) beyond 2³¹ voxels.
 pub fn read_image(path: &Path) -> Result<NiftiImage> {
-    image_of(&OpenFile::open(path)?)
+    image_of(OpenFile::open(path)?)
 }
 
 /// Reads a label map: every label above 0 is a lesion.
@@ -75,5 +85,5 @@ pub fn read_image(path: &Path) -> Result<NiftiImage> {
 /// As [`read_image`]; also [`BadData`](crate::Error::BadData) for values that are not whole numbers
 /// from 0, and for more than 4,096 distinct labels.
 pub fn read_labels(path: &Path) -> Result<NiftiLabels> {
-    labels_of(&OpenFile::open(path)?)
+    labels_of(OpenFile::open(path)?)
 }

@@ -1,13 +1,19 @@
-//! The bytes of a NIfTI file in order, decompressed where they are compressed.
+//! The bytes of a NIfTI file in order, decompressed where they are compressed, and the hash of the
+//! file that they came from.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
 
+use super::gzip::{self, Members, is_gzip};
 use super::header::Header;
+use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::ingest::source::OpenFile;
+use crate::ingest::bytes;
+use crate::ingest::open_file::{Hashed, OpenFile};
+use crate::volume::StoredI16;
 
 /// Deflate cannot expand by more than this (zlib technical details: 1032 to 1).
 const MAX_GZIP_RATIO: u64 = 1032;
@@ -17,52 +23,146 @@ pub(super) const CHUNK: usize = 1 << 18;
 /// Whether the first bytes of a file are those of NIfTI-1, plain or inside gzip.
 pub(in crate::ingest) fn looks_like_nifti(file: &OpenFile) -> bool {
     let mut start = [0u8; 348];
-    Stream::new(file).reader.read_exact(&mut start).is_ok() && has_magic(&start)
+    let head = file.head();
+    let read = if is_gzip(head) {
+        Members::new(head).read_exact(&mut start)
+    } else {
+        (&*head).read_exact(&mut start)
+    };
+    read.is_ok() && has_magic(&start)
+}
+
+/// Decodes a file that was opened, and gives the SHA-256 of the same bytes in hexadecimal.
+///
+/// A compressed file is read whole, which the fastest decoder needs; any other is never in memory
+/// beside its voxels.
+pub(super) fn decoded<T: Send>(
+    file: OpenFile,
+    decode: impl FnOnce(&mut Stream<'_>) -> Result<T> + Send,
+) -> Result<(T, String)> {
+    let path = file.path().to_owned();
+    if !is_gzip(file.head()) {
+        let mut file = Hashed::new(file);
+        let value = decode(&mut Stream::plain(&path, &mut file))?;
+        return Ok((value, file.finish()?));
+    }
+    if !looks_like_nifti(&file) {
+        // What is no NIfTI shows in its first bytes, and need not be read on.
+        Header::read(&mut Stream::gzip(&path, file.head()))?;
+    }
+    let file = file.whole()?;
+    let (value, digest) =
+        rayon::join(|| decode(&mut Stream::gzip(&path, &file)), || Sha256::digest(&file));
+    Ok((value?, hex(&digest)))
 }
 
 /// The bytes of a file, decompressed where it is gzip.
 pub(super) struct Stream<'a> {
     pub(super) path: &'a Path,
-    reader: Box<dyn Read + 'a>,
+    bytes: Bytes<'a>,
     /// The most bytes that the file can hold once decompressed.
     pub(super) capacity: u64,
 }
 
+enum Bytes<'a> {
+    Plain(&'a mut Hashed),
+    Gzip { file: &'a [u8], members: Members<'a> },
+}
+
 impl<'a> Stream<'a> {
-    pub(super) fn new(opened: &'a OpenFile) -> Self {
-        let file: &[u8] = opened.bytes();
-        let len = file.len() as u64;
-        let (reader, capacity): (Box<dyn Read + 'a>, u64) = if is_gzip(file) {
-            (Box::new(MultiGzDecoder::new(file)), len.saturating_mul(MAX_GZIP_RATIO))
-        } else {
-            (Box::new(file), len)
-        };
-        Self { path: opened.path(), reader, capacity }
+    fn plain(path: &'a Path, file: &'a mut Hashed) -> Self {
+        let capacity = file.file().len();
+        Self { path, bytes: Bytes::Plain(file), capacity }
+    }
+
+    fn gzip(path: &'a Path, file: &'a [u8]) -> Self {
+        let capacity = (file.len() as u64).saturating_mul(MAX_GZIP_RATIO);
+        Self { path, bytes: Bytes::Gzip { file, members: Members::new(file) }, capacity }
     }
 
     /// Hands over the voxels' bytes in order, whole voxels at a time.
     pub(super) fn for_each_chunk(
         &mut self,
         header: &Header,
-        mut each: impl FnMut(&[u8]) -> Result<()>,
+        mut each: impl FnMut(&[u8]) -> Result<()> + Send,
     ) -> Result<()> {
         let mut left = header.data_bytes();
         let mut buffer = vec![0u8; CHUNK.min(left as usize)];
         while left > 0 {
             let want = (CHUNK as u64).min(left) as usize;
-            self.read_exact(&mut buffer[..want], || {
-                format!(
-                    "ends {left} bytes early: the header promises {} voxels; the file was cut off \
-                     or damaged, fetch it again",
-                    header.geometry.voxel_count()
-                )
-            })?;
-            each(&buffer[..want])?;
+            let buffer = &mut buffer[..want];
+            let mut whole = |bytes: &[u8]| {
+                if bytes.len() < want { Err(cut_off(header, left)) } else { each(bytes) }
+            };
+            match &mut self.bytes {
+                Bytes::Plain(file) => file.with_next(buffer, whole)??,
+                Bytes::Gzip { members, .. } => {
+                    let read = inflate(self.path, members, buffer)?;
+                    whole(&buffer[..read])?;
+                }
+            }
             left -= want as u64;
         }
-        // The gzip checksum is only verified at the end of the stream.
-        let beyond = std::io::copy(&mut self.reader.by_ref().take(1), &mut std::io::sink());
-        beyond.map(|_| ()).map_err(|e| damaged(self.path, &e))
+        self.end(header)
+    }
+
+    /// The voxels as they are stored, which are whole numbers of 16 bits in the machine's own order.
+    /// `None` for a damaged gzip file, which is then to be read in chunks and reported.
+    ///
+    /// # Errors
+    /// The file cannot be read, ends early or goes on after its voxels; there is no memory for it.
+    pub(super) fn stored(&mut self, header: &Header) -> Result<Option<StoredI16>> {
+        let len = header.data_bytes() as usize;
+        // The header was checked against what the file can hold, and memory that no bytes arrive for
+        // is never touched.
+        let memory = |len| {
+            bytes::zeroed(len).map_err(|e| {
+                let problem = format!("its voxels need more memory than there is ({e})");
+                Error::too_big(problem).with_path(self.path)
+            })
+        };
+        match &mut self.bytes {
+            Bytes::Plain(file) => {
+                let mut voxels = memory(len)?;
+                let read = file.fill(&mut voxels)?;
+                if read < len {
+                    return Err(cut_off(header, (len - read) as u64));
+                }
+                self.end(header)?;
+                Ok(StoredI16::new(Arc::new(voxels), 0..len))
+            }
+            Bytes::Gzip { file, .. } => {
+                let span = header.offset..header.offset + len;
+                let mut content = memory(span.end)?;
+                let filled = gzip::decode(file, &mut content);
+                if filled != Some(span.end) {
+                    return Ok(None);
+                }
+                Ok(StoredI16::new(Arc::new(content), span))
+            }
+        }
+    }
+
+    /// Nothing may follow the voxels: no writer is known that leaves anything there, and what a
+    /// damaged length, a second image or a cut header leave looks the same. The checksums of gzip are
+    /// compared here.
+    fn end(&mut self, header: &Header) -> Result<()> {
+        if self.fill(&mut [0])? == 0 {
+            return Ok(());
+        }
+        let surplus = match self.bytes {
+            Bytes::Plain(_) => format!("{} bytes", self.capacity.saturating_sub(header.promised())),
+            Bytes::Gzip { .. } => "more bytes".to_owned(),
+        };
+        Err(Error::bad_data(
+            self.path,
+            format!(
+                "has {surplus} after the {} voxels of {} bytes that its header promises; header or \
+                 file are damaged, fetch it again",
+                header.geometry.voxel_count(),
+                header.voxel_bytes
+            ),
+        ))
     }
 
     pub(super) fn read_exact(
@@ -70,19 +170,50 @@ impl<'a> Stream<'a> {
         buffer: &mut [u8],
         short: impl Fn() -> String,
     ) -> Result<()> {
-        self.reader.read_exact(buffer).map_err(|e| match e.kind() {
-            std::io::ErrorKind::UnexpectedEof => Error::bad_data(self.path, short()),
-            _ => damaged(self.path, &e),
-        })
+        if self.fill(buffer)? < buffer.len() {
+            return Err(Error::bad_data(self.path, short()));
+        }
+        Ok(())
+    }
+
+    /// The next bytes, as many as `buffer` holds or, at the end, fewer.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        match &mut self.bytes {
+            Bytes::Plain(file) => file.fill(buffer),
+            Bytes::Gzip { members, .. } => inflate(self.path, members, buffer),
+        }
     }
 }
 
-pub(super) fn is_gzip(file: &[u8]) -> bool {
-    file.starts_with(&[0x1f, 0x8b])
+fn inflate(path: &Path, members: &mut Members<'_>, buffer: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match members.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                let problem =
+                    "ends within its compressed data; the file was cut off, fetch it again";
+                return Err(Error::bad_data(path, problem));
+            }
+            Err(e) => {
+                let problem = format!("cannot be decompressed ({e}); fetch the file again");
+                return Err(Error::bad_data(path, problem));
+            }
+        }
+    }
+    Ok(filled)
 }
 
-fn damaged(path: &Path, error: &std::io::Error) -> Error {
-    Error::bad_data(path, format!("cannot be decompressed ({error}); fetch the file again"))
+fn cut_off(header: &Header, left: u64) -> Error {
+    Error::bad_data(
+        &header.path,
+        format!(
+            "ends {left} bytes early: the header promises {} voxels; the file was cut off or \
+             damaged, fetch it again",
+            header.geometry.voxel_count()
+        ),
+    )
 }
 
 pub(super) fn has_magic(header: &[u8; 348]) -> bool {

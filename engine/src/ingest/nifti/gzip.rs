@@ -1,0 +1,168 @@
+//! gzip (RFC 1952): one member or several, each with the checksum and the length of what it holds.
+//!
+//! Zeros may follow the last member, as block devices and tapes leave them. gzip(1) takes the same,
+//! and calls anything else "trailing garbage".
+
+use std::io::{self, Read};
+use std::ptr::NonNull;
+
+use flate2::bufread::GzDecoder;
+use libdeflate_sys as c;
+
+/// Whether a file starts like a gzip member.
+pub(super) fn is_gzip(file: &[u8]) -> bool {
+    file.starts_with(&[0x1f, 0x8b])
+}
+
+/// What a gzip file holds, as a stream. At its end all checksums and lengths were compared.
+pub(super) struct Members<'a> {
+    member: GzDecoder<&'a [u8]>,
+    ended: bool,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn new(file: &'a [u8]) -> Self {
+        Self { member: GzDecoder::new(file), ended: false }
+    }
+}
+
+impl Read for Members<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while !self.ended && !into.is_empty() {
+            let read = self.member.read(into)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            match next_member(self.member.get_ref())? {
+                Some(next) => _ = self.member.reset(next),
+                None => self.ended = true,
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// What follows a member: another one, or none but padding.
+///
+/// # Errors
+/// It is neither.
+fn next_member(rest: &[u8]) -> io::Result<Option<&[u8]>> {
+    if is_gzip(rest) {
+        return Ok(Some(rest));
+    }
+    if rest.iter().all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{} bytes that are no gzip data follow its end", rest.len()),
+    ))
+}
+
+/// Decodes a whole file into `out` and says how much of it was filled: faster than a stream. `None`
+/// where the file is damaged, goes on after its end, or holds more than `out`.
+pub(super) fn decode(file: &[u8], out: &mut [u8]) -> Option<usize> {
+    let mut decompressor = Decompressor::new()?;
+    let (mut rest, mut filled) = (file, 0);
+    loop {
+        let (read, written) = decompressor.member(rest, &mut out[filled..])?;
+        filled += written;
+        match next_member(&rest[read..]).ok()? {
+            Some(next) => rest = next,
+            None => return Some(filled),
+        }
+    }
+}
+
+/// A decoder of libdeflate. Its safe wrapper does not tell where a member ends.
+struct Decompressor(NonNull<c::libdeflate_decompressor>);
+
+impl Decompressor {
+    fn new() -> Option<Self> {
+        // SAFETY: takes nothing; a null pointer means that there is no memory.
+        #[allow(unsafe_code, reason = "the decoder is a library in C")]
+        let decoder = unsafe { c::libdeflate_alloc_decompressor() };
+        NonNull::new(decoder).map(Self)
+    }
+
+    /// Decodes the member that `file` starts with: bytes read, and bytes written to `out`. `None`
+    /// where it is damaged or holds more than `out`.
+    fn member(&mut self, file: &[u8], out: &mut [u8]) -> Option<(usize, usize)> {
+        let (mut read, mut written) = (0, 0);
+        // SAFETY: the decoder is alive and borrowed mutably; it reads and writes within the two
+        // slices, whose lengths it is given.
+        #[allow(unsafe_code, reason = "the decoder is a library in C")]
+        let result = unsafe {
+            c::libdeflate_gzip_decompress_ex(
+                self.0.as_ptr(),
+                file.as_ptr().cast(),
+                file.len(),
+                out.as_mut_ptr().cast(),
+                out.len(),
+                &mut read,
+                &mut written,
+            )
+        };
+        (result == c::libdeflate_result_LIBDEFLATE_SUCCESS).then_some((read, written))
+    }
+}
+
+impl Drop for Decompressor {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new`, and freed once.
+        #[allow(unsafe_code, reason = "the decoder is a library in C")]
+        unsafe {
+            c::libdeflate_free_decompressor(self.0.as_ptr());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn member(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(content).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    /// What the stream and the decoder of whole files say, which must be the same.
+    fn decoded(file: &[u8]) -> Option<Vec<u8>> {
+        let mut stream = Vec::new();
+        let stream = Members::new(file).read_to_end(&mut stream).ok().map(|_| stream);
+        let mut whole = vec![0; 64];
+        let whole = decode(file, &mut whole).map(|filled| whole[..filled].to_vec());
+        assert_eq!(stream, whole);
+        stream
+    }
+
+    /// Oracle: gzip(1), "gzip -t" on the same files.
+    #[test]
+    fn members_may_follow_one_another_and_zeros_the_last() {
+        let (a, b) = (member(b"radio"), member(b"mics"));
+        assert_eq!(decoded(&a).expect("sound"), b"radio");
+        assert_eq!(decoded(&[&a[..], &b].concat()).expect("sound"), b"radiomics");
+        assert_eq!(decoded(&[&a[..], &member(b""), &b].concat()).expect("sound"), b"radiomics");
+        assert_eq!(decoded(&[&a[..], &b, &[0; 700]].concat()).expect("sound"), b"radiomics");
+        assert_eq!(decoded(&[&a[..], &[0; 7], &b].concat()), None, "a member after zeros");
+        assert_eq!(decoded(&[&a[..], b"x"].concat()), None, "text after the end");
+        assert_eq!(decoded(&[&a[..], &b[..b.len() - 1]].concat()), None, "a second member cut off");
+    }
+
+    #[test]
+    fn every_flipped_bit_is_an_error_or_changes_nothing() {
+        let sound = [member(b"radio"), member(&[7; 40])].concat();
+        let content = decoded(&sound).expect("sound");
+        for bit in 0..8 * sound.len() {
+            let mut flipped = sound.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decoded(&flipped).is_none_or(|it| it == content), "bit {bit}");
+        }
+    }
+}
