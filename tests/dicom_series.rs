@@ -3,6 +3,9 @@
 //! Oracles: the NIfTI of the IBSI CT phantom, made by the initiative from the same DICOM; and stored
 //! values of made-up series, whose HU follow from PS3.3, C.11.1.1.2 by hand.
 
+#[path = "common/dicom.rs"]
+mod made;
+
 use std::path::{Path, PathBuf};
 
 use abscope::ingest::dicom::series::{self, CtSeries, SlicePolicy};
@@ -69,92 +72,12 @@ mod made_up {
     use abscope::ingest::dicom::source::Source;
     use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
     use dicom_dictionary_std::tags;
-    use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-    use tempfile::TempDir;
+    use dicom_object::InMemDicomObject;
 
-    const CT_STORAGE: &str = "1.2.840.10008.5.1.4.1.1.2";
-    const IMPLICIT: &str = "1.2.840.10008.1.2";
-    const EXPLICIT: &str = "1.2.840.10008.1.2.1";
-    const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
-    const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
-    const COLUMNS: usize = 6;
-    const ROWS: usize = 5;
-
-    /// The HU that every test expects at column x, row y of the slice with this number.
-    fn hu(x: usize, y: usize, slice: usize) -> i16 {
-        -1000 + (x + 10 * y + 100 * slice) as i16
-    }
-
-    fn put(object: &mut InMemDicomObject, tag: Tag, vr: VR, value: impl Into<PrimitiveValue>) {
-        object.put(DataElement::new(tag, vr, value.into()));
-    }
-
-    /// A slice with stored values of HU + 1024, at this place, by columns and rows of a CT.
-    fn slice(number: usize, position: [f64; 3]) -> InMemDicomObject {
-        let mut o = InMemDicomObject::new_empty();
-        let uid = |kind: &str| PrimitiveValue::from(format!("1.2.3.{kind}"));
-        o.put(DataElement::new(tags::SOP_CLASS_UID, VR::UI, PrimitiveValue::from(CT_STORAGE)));
-        o.put(DataElement::new(tags::SOP_INSTANCE_UID, VR::UI, uid(&format!("9.{number}"))));
-        o.put(DataElement::new(tags::STUDY_INSTANCE_UID, VR::UI, uid("1")));
-        o.put(DataElement::new(tags::SERIES_INSTANCE_UID, VR::UI, uid("2")));
-        o.put(DataElement::new(tags::FRAME_OF_REFERENCE_UID, VR::UI, uid("3")));
-        put(&mut o, tags::MODALITY, VR::CS, "CT");
-        put(&mut o, tags::PATIENT_ID, VR::LO, "MRN-1");
-        put(&mut o, tags::PATIENT_NAME, VR::PN, "Doe^John");
-        put(&mut o, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL");
-        put(&mut o, tags::KVP, VR::DS, "120");
-        put(&mut o, tags::SLICE_THICKNESS, VR::DS, "2.5");
-        put(&mut o, tags::CONVOLUTION_KERNEL, VR::SH, "B30f");
-        let place = position.map(|v| v.to_string()).join("\\");
-        put(&mut o, tags::IMAGE_POSITION_PATIENT, VR::DS, place);
-        put(&mut o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
-        put(&mut o, tags::PIXEL_SPACING, VR::DS, "0.5\\0.7");
-        put(&mut o, tags::SAMPLES_PER_PIXEL, VR::US, 1u16);
-        put(&mut o, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-        put(&mut o, tags::ROWS, VR::US, ROWS as u16);
-        put(&mut o, tags::COLUMNS, VR::US, COLUMNS as u16);
-        put(&mut o, tags::BITS_ALLOCATED, VR::US, 16u16);
-        put(&mut o, tags::BITS_STORED, VR::US, 16u16);
-        put(&mut o, tags::HIGH_BIT, VR::US, 15u16);
-        put(&mut o, tags::PIXEL_REPRESENTATION, VR::US, 1u16);
-        put(&mut o, tags::RESCALE_SLOPE, VR::DS, "1");
-        put(&mut o, tags::RESCALE_INTERCEPT, VR::DS, "-1024");
-        pixels(&mut o, number, |hu| (hu + 1024) as u16);
-        o
-    }
-
-    /// Sets the pixel data of a slice, stored from its HU.
-    fn pixels(o: &mut InMemDicomObject, number: usize, store: impl Fn(i32) -> u16) {
-        let at = |i: usize| store(i32::from(hu(i % COLUMNS, i / COLUMNS, number)));
-        let words: Vec<u16> = (0..COLUMNS * ROWS).map(at).collect();
-        let words = PrimitiveValue::U16(words.into());
-        o.put(DataElement::new(tags::PIXEL_DATA, VR::OW, words));
-    }
-
-    fn stack(count: usize) -> Vec<InMemDicomObject> {
-        (0..count).map(|n| slice(n, [-10.0, -20.0, 30.0 + 2.5 * n as f64])).collect()
-    }
-
-    fn write(path: &Path, object: &InMemDicomObject, syntax: &str) {
-        let text = |tag| object.get(tag).map(|e| e.to_str().expect("text").into_owned());
-        let meta = FileMetaTableBuilder::new()
-            .transfer_syntax(syntax)
-            .media_storage_sop_class_uid(CT_STORAGE)
-            .media_storage_sop_instance_uid(text(tags::SOP_INSTANCE_UID).unwrap_or_default());
-        let file = object.clone().with_meta(meta).expect("a file");
-        file.write_to_file(path).expect("written");
-    }
-
-    /// Writes slices as files 0, 1, ... in explicit little endian.
-    fn folder(slices: &[InMemDicomObject]) -> (TempDir, Vec<PathBuf>) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let paths: Vec<PathBuf> =
-            (0..slices.len()).map(|i| folder.path().join(i.to_string())).collect();
-        for (path, slice) in paths.iter().zip(slices) {
-            write(path, slice, EXPLICIT);
-        }
-        (folder, paths)
-    }
+    use crate::made::{
+        self, BIG_ENDIAN, COLUMNS, DEFLATED, EXPLICIT, IMPLICIT, ROWS, folder, hu, pixels, put,
+        slice, stack, write,
+    };
 
     fn try_read(paths: &[PathBuf], policy: SlicePolicy) -> Result<CtSeries, Error> {
         series::read(&super::sources(paths), policy)
@@ -344,16 +267,208 @@ mod made_up {
     }
 
     #[test]
-    fn localizers_and_other_orientations_are_left_out_with_a_warning() {
+    fn localizers_are_left_out_with_a_warning() {
         let mut slices = stack(4);
         let mut scout = slice(7, [0.0, 0.0, 0.0]);
         put(&mut scout, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER");
-        let mut coronal = slice(8, [0.0, 0.0, 0.0]);
-        put(&mut coronal, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\0\\-1");
-        slices.extend([scout, coronal]);
+        put(&mut scout, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\0\\-1");
+        slices.push(scout);
         let ct = read(&slices);
         assert_stack(&ct, 4);
-        assert_eq!(ct.warnings.len(), 2, "{:?}", ct.warnings);
+        assert_eq!(ct.warnings, ["1 localizers were left out"]);
+    }
+
+    #[test]
+    fn a_slice_that_is_not_like_the_others_is_refused_wherever_it_lies() {
+        for number in [0, 2, 4] {
+            let with = |tag, vr, value: PrimitiveValue, parts: &[&str]| {
+                let mut slices = stack(5);
+                put(&mut slices[number], tag, vr, value);
+                let problem = refused(&slices, parts);
+                assert!(problem.contains(&format!("/{number}: ")), "{problem}");
+            };
+            let short = |v: u16| PrimitiveValue::from(v);
+            with(tags::ROWS, VR::US, short(6), &["Rows (0028,0010) is 6", "4 of", "have 5"]);
+            with(tags::COLUMNS, VR::US, short(5), &["Columns (0028,0011) is 5", "have 6"]);
+            with(
+                tags::BITS_STORED,
+                VR::US,
+                short(12),
+                &["BitsStored (0028,0101) is 12", "have 16"],
+            );
+            with(
+                tags::PIXEL_REPRESENTATION,
+                VR::US,
+                short(0),
+                &["PixelRepresentation (0028,0103) is 0", "have 1"],
+            );
+            with(
+                tags::PHOTOMETRIC_INTERPRETATION,
+                VR::CS,
+                "MONOCHROME1".into(),
+                &["PhotometricInterpretation (0028,0004) is MONOCHROME1", "have MONOCHROME2"],
+            );
+            with(
+                tags::IMAGE_ORIENTATION_PATIENT,
+                VR::DS,
+                "1\\0\\0\\0\\0\\-1".into(),
+                &["ImageOrientationPatient (0020,0037) is 1\\0\\0\\0\\0\\-1", "1\\0\\0\\0\\1\\0"],
+            );
+            with(
+                tags::PIXEL_SPACING,
+                VR::DS,
+                "0.5\\0.8".into(),
+                &["PixelSpacing (0028,0030) is 0.5\\0.8", "0.5\\0.7"],
+            );
+            with(
+                tags::FRAME_OF_REFERENCE_UID,
+                VR::UI,
+                "1.2.3.4".into(),
+                &["FrameOfReferenceUID (0020,0052) is \"1.2.3.4\"", "\"1.2.3.3\""],
+            );
+            with(tags::PATIENT_ID, VR::LO, "MRN-2".into(), &["PatientID (0010,0020) is another"]);
+        }
+        let mut slices = stack(5);
+        for (tag, value) in [(tags::BITS_ALLOCATED, 32u16), (tags::HIGH_BIT, 20)] {
+            put(&mut slices[4], tag, VR::US, value);
+        }
+        refused(&slices, &["BitsAllocated (0028,0100) is 32", "have 16"]);
+        let mut slices = stack(5);
+        for (n, slice) in slices.iter_mut().enumerate() {
+            put(slice, tags::BITS_STORED, VR::US, 12u16);
+            put(slice, tags::HIGH_BIT, VR::US, if n == 4 { 15u16 } else { 11 });
+        }
+        refused(&slices, &["HighBit (0028,0102) is 15", "have 11"]);
+    }
+
+    #[test]
+    fn what_may_differ_between_slices_is_measured_and_told() {
+        let mut slices = stack(6);
+        pixels(&mut slices[5], 5, |hu| (hu + 1000) as u16);
+        put(&mut slices[5], tags::RESCALE_INTERCEPT, VR::DS, "-1000");
+        for slice in &mut slices[3..] {
+            put(slice, tags::KVP, VR::DS, "100");
+            put(slice, tags::CONVOLUTION_KERNEL, VR::SH, "B70f");
+            put(slice, tags::ACQUISITION_NUMBER, VR::IS, "2");
+        }
+        let ct = read(&slices);
+        assert_stack(&ct, 6);
+        for (warning, says) in ct.warnings.iter().zip([
+            "tube voltage",
+            "convolution kernel",
+            "rescale slope and intercept (1 and -1000; 1 and -1024)",
+            "2 acquisitions",
+        ]) {
+            assert!(warning.contains(says), "{warning:?} does not say {says:?}");
+        }
+        assert_eq!(ct.warnings.len(), 4, "{:?}", ct.warnings);
+        // A scanner that counts every slice says nothing of phases.
+        let mut slices = stack(6);
+        for (n, slice) in slices.iter_mut().enumerate() {
+            put(slice, tags::ACQUISITION_NUMBER, VR::IS, n.to_string());
+        }
+        assert_eq!(read(&slices).warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_empty_or_doubled_rescale_value_is_no_number_and_a_negative_slope_is_refused() {
+        for tag in [tags::RESCALE_INTERCEPT, tags::RESCALE_SLOPE] {
+            for (value, says) in [("", "is empty"), ("1\\24", "has 2 values")] {
+                let mut slices = stack(3);
+                put(&mut slices[1], tag, VR::DS, value);
+                refused(&slices, &["Rescale", says]);
+            }
+        }
+        let mut slices = stack(3);
+        for slice in &mut slices {
+            put(slice, tags::RESCALE_SLOPE, VR::DS, "-1");
+        }
+        refused(&slices, &["RescaleSlope (0028,1053) is -1"]);
+        let mut slices = stack(3);
+        for slice in &mut slices {
+            slice.remove_element(tags::RESCALE_SLOPE);
+        }
+        assert_eq!(
+            read(&slices).warnings,
+            ["3 of 3 files: has no rescale slope, which was taken as 1"]
+        );
+    }
+
+    #[test]
+    fn pixel_data_is_as_long_as_its_header_says() {
+        let with = |words: usize| {
+            let mut slices = stack(2);
+            let words = PrimitiveValue::U16(vec![0u16; words].into());
+            slices[1].put(DataElement::new(tags::PIXEL_DATA, VR::OW, words));
+            slices
+        };
+        refused(&with(COLUMNS * ROWS - 1), &["has 58 bytes of pixel data", "need 60"]);
+        refused(&with(COLUMNS * ROWS + 1), &["has 62 bytes of pixel data", "need 60"]);
+        refused(&with(2 * COLUMNS * ROWS), &["has 120 bytes of pixel data"]);
+        // Bytes of an odd number have one of padding.
+        let mut slices = stack(2);
+        for slice in &mut slices {
+            put(slice, tags::COLUMNS, VR::US, 5u16);
+            put(slice, tags::BITS_ALLOCATED, VR::US, 8u16);
+            put(slice, tags::BITS_STORED, VR::US, 8u16);
+            put(slice, tags::HIGH_BIT, VR::US, 7u16);
+            let bytes = PrimitiveValue::U8(vec![0u8; 26].into());
+            slice.put(DataElement::new(tags::PIXEL_DATA, VR::OB, bytes));
+        }
+        assert_eq!(read(&slices).volume.geometry().size, [5, 5, 2]);
+        let bytes = PrimitiveValue::U8(vec![0u8; 28].into());
+        slices[1].put(DataElement::new(tags::PIXEL_DATA, VR::OB, bytes));
+        refused(&slices, &["has 28 bytes of pixel data", "need 25"]);
+    }
+
+    /// Implicit little endian: a private sequence of one item, with a sequence of one item in it.
+    fn unknown_items() -> Vec<u8> {
+        let element = |group: u16, element: u16, length: u32, value: &[u8]| {
+            let mut bytes = [group.to_le_bytes(), element.to_le_bytes()].concat();
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(value);
+            bytes
+        };
+        let end = |of: u16| element(0xFFFE, of, 0, b"");
+        let leaf = element(0x0029, 0x1020, 0x8000, &[b'x'; 0x8000]);
+        let inner = [element(0xFFFE, 0xE000, u32::MAX, &leaf), end(0xE00D), end(0xE0DD)].concat();
+        let nested = element(0x0029, 0x1030, u32::MAX, &inner);
+        [element(0xFFFE, 0xE000, u32::MAX, &nested), end(0xE00D), end(0xE0DD)].concat()
+    }
+
+    #[test]
+    fn unknown_values_of_undefined_length_are_sequences_in_implicit_little_endian() {
+        for (syntax, length) in [(EXPLICIT, [0xFF; 4]), (BIG_ENDIAN, [0xFF; 4])] {
+            let (_folder, paths) = folder(&stack(3));
+            for (path, mut slice) in paths.iter().zip(stack(3)) {
+                // Written as a value of defined length, whose length becomes undefined: outside of
+                // sequences, and in an item of another sequence.
+                let unknown = PrimitiveValue::U8(unknown_items().into());
+                let unknown = DataElement::new(Tag(0x0029, 0x1010), VR::UN, unknown);
+                let item = made::item([unknown.clone()]);
+                slice.put(unknown);
+                slice.put(made::sequence(tags::PROCEDURE_CODE_SEQUENCE, vec![item]));
+                write(path, &slice, syntax);
+                let mut bytes = std::fs::read(path).expect("there");
+                let head = b"UN\0\0";
+                let places = bytes.windows(4).enumerate().filter(|(_, w)| w == head);
+                let places: Vec<usize> = places.map(|(at, _)| at + 4).collect();
+                assert_eq!(places.len(), 2);
+                for at in places {
+                    bytes[at..at + 4].copy_from_slice(&length);
+                }
+                std::fs::write(path, bytes).expect("written");
+            }
+            let ct = try_read(&paths, SlicePolicy::Refuse).expect(syntax);
+            assert_stack(&ct, 3);
+            let opened = abscope::ingest::dicom::object::open(&paths[0]).expect("reads");
+            let outer = opened.fields().item(Tag(0x0029, 0x1010)).expect("a sequence");
+            let inner = outer.item(Tag(0x0029, 0x1030)).expect("a sequence");
+            assert!(inner.has(Tag(0x0029, 0x1020)));
+            let nested = opened.fields().item(tags::PROCEDURE_CODE_SEQUENCE).expect("a sequence");
+            let nested = nested.item(Tag(0x0029, 0x1010)).expect("a sequence");
+            assert!(nested.item(Tag(0x0029, 0x1030)).is_some());
+        }
     }
 
     #[test]
@@ -562,7 +677,10 @@ mod made_up {
         refused(&with(tags::RESCALE_SLOPE, VR::DS, "0"), &["RescaleSlope"]);
         refused(&with(tags::RESCALE_SLOPE, VR::DS, "1e300"), &["RescaleSlope", "give no HU"]);
         refused(&with(tags::RESCALE_INTERCEPT, VR::DS, "-1e300"), &["RescaleIntercept"]);
-        refused(&with(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3.77"), &["2 studies share"]);
+        refused(
+            &with(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3.77"),
+            &["StudyInstanceUID", "1.2.3.77"],
+        );
         let mut colour = stack(2);
         put(&mut colour[1], tags::SAMPLES_PER_PIXEL, VR::US, 3u16);
         refused(&colour, &["3 values per pixel"]);

@@ -77,11 +77,13 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     fn at(image: &'a Path, mask: &'a Path, options: &LoadOptions) -> Result<Self> {
         if let Some(chosen) = &options.selection {
+            chosen.check()?;
             return Ok(Self { chosen: chosen.clone(), image: (image, None), mask: (mask, None) });
         }
         let (of_image, of_mask) = (Source::open(image)?, Source::open(mask)?);
         let uid = options.series.as_deref();
         let chosen = Selection::find(of_image.to_search(), of_mask.to_search(), uid)?;
+        chosen.check()?;
         Ok(Self {
             chosen: Arc::new(chosen),
             image: (image, Some(of_image)),

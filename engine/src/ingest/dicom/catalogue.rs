@@ -12,10 +12,14 @@ use std::sync::Arc;
 use dicom_dictionary_std::{tags, uids};
 use rayon::prelude::*;
 
+use super::complete;
 use super::header::{self, Acquisition};
-use super::object::{self, Fields, Opened};
+use super::object::{self, Opened};
+pub use super::references::References;
 use super::series::PatientKey;
 use super::source::{self, Source};
+use super::stray::{Content, Said, Stray, Strays};
+use super::tree::{self, Tree};
 use crate::error::{Error, Result};
 use crate::ingest::nifti;
 use crate::ingest::open_file::OpenFile;
@@ -31,6 +35,10 @@ pub struct Catalogue {
     pub problems: Vec<Problem>,
     /// Files that are neither DICOM nor NIfTI.
     pub other_files: usize,
+    /// Files that may be slices and do not say so.
+    strays: Strays,
+    /// Folders with a symbolic link to a file that is called by another path.
+    links: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
 /// Something wrong with a file.
@@ -88,19 +96,6 @@ pub struct Instance {
     pub references: Option<Arc<References>>,
 }
 
-/// What a structure set or segmentation refers to, and what it delineates.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct References {
-    /// SeriesInstanceUIDs.
-    pub series: BTreeSet<String>,
-    /// SOPInstanceUIDs of images.
-    pub instances: BTreeSet<String>,
-    /// FrameOfReferenceUIDs.
-    pub frames: BTreeSet<String>,
-    /// ROI or segment numbers with their names.
-    pub regions: Vec<(i64, String)>,
-}
-
 impl Series {
     /// Whether it is a CT volume or could be one.
     pub fn is_ct(&self) -> bool {
@@ -144,26 +139,26 @@ impl Catalogue {
     /// # Errors
     /// The path itself cannot be read. Whatever is wrong below it is a [`Problem`].
     pub fn scan(path: &Path) -> Result<Self> {
-        let mut files = Vec::new();
         let mut found = Found::default();
-        if path.is_dir() {
-            for entry in walkdir::WalkDir::new(path) {
-                match entry {
-                    Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
-                    Ok(_) => {}
-                    Err(e) if e.depth() == 0 => return Err(Error::io(path, e.into())),
-                    Err(e) => found.problems.push(Problem {
-                        file: e.path().unwrap_or(path).to_owned(),
-                        problem: "cannot be read".into(),
-                        unreadable: true,
-                    }),
-                }
+        let mut links = BTreeMap::new();
+        let files = if path.is_dir() {
+            let tree = Tree::below(path)?;
+            for (file, problem) in tree.closed {
+                found.problems.push(Problem { file, problem, unreadable: true });
             }
-            files.sort();
+            for (file, problem) in tree.unseen {
+                found.unseen(Source::file(file), problem);
+            }
+            links = tree.links;
+            tree.files
         } else {
+            let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.file_type();
+            if let Some(problem) = tree::no_file(kind) {
+                return Err(Error::bad_data(path, problem));
+            }
             OpenFile::open(path)?;
-            files.push(path.to_owned());
-        }
+            vec![path.to_owned()]
+        };
         let looked = files
             .into_par_iter()
             .fold(Found::default, |mut found, file| {
@@ -171,7 +166,18 @@ impl Catalogue {
                 found
             })
             .reduce(Found::default, Found::and);
-        Ok(found.and(looked).catalogue())
+        let mut catalogue = Self { links, ..found.and(looked).catalogue() };
+        let named: BTreeSet<PathBuf> = catalogue.problems.iter().map(|p| p.file.clone()).collect();
+        let suspects: BTreeMap<PathBuf, String> = complete::suspects(&catalogue)
+            .into_iter()
+            .filter(|(f, _)| !named.contains(f))
+            .collect();
+        for (file, problem) in suspects {
+            let problem = format!("{problem}, and may be a slice of the CT beside it");
+            catalogue.problems.push(Problem { file, problem, unreadable: true });
+        }
+        catalogue.problems.sort();
+        Ok(catalogue)
     }
 
     /// All series of all patients, in order.
@@ -179,6 +185,16 @@ impl Catalogue {
         self.patients.iter().flat_map(|patient| {
             patient.studies.iter().flat_map(move |s| s.series.iter().map(move |s| (patient, s)))
         })
+    }
+
+    /// Files that may be slices and do not say so.
+    pub(super) fn strays(&self) -> &Strays {
+        &self.strays
+    }
+
+    /// Folders with a symbolic link to a file that is called by another path.
+    pub(super) fn links_to(&self, source: &Source) -> impl Iterator<Item = &Path> {
+        self.links.get(&source.file).into_iter().flatten().map(PathBuf::as_path)
     }
 
     /// All structure sets and segmentations, in order; copies once.
@@ -215,13 +231,13 @@ impl Catalogue {
         let mut candidates = those(&|s| references.series.contains(&s.uid));
         if candidates.is_empty() {
             candidates = those(&|s| {
-                s.instances.iter().any(|i| references.instances.contains(&i.sop_instance))
+                let mut lists = references.images.values();
+                lists.any(|list| s.instances.iter().any(|i| list.contains(&i.sop_instance)))
             });
         }
         // A reference to a series that is not here must not end at another reconstruction of the
         // same scan; only where there is no such reference, the frame of reference decides.
-        if candidates.is_empty() && references.series.is_empty() && references.instances.is_empty()
-        {
+        if candidates.is_empty() && references.series.is_empty() && references.images.is_empty() {
             candidates = those(&|s| {
                 s.frame_of_reference.as_ref().is_some_and(|f| references.frames.contains(f))
             });
@@ -231,7 +247,15 @@ impl Catalogue {
         if candidates.len() > 1 {
             candidates.retain(|(p, _)| p.key == *patient);
         }
-        let candidates: Vec<&Series> = candidates.into_iter().map(|(_, s)| s).collect();
+        let mut candidates: Vec<&Series> = candidates.into_iter().map(|(_, s)| s).collect();
+        // Files of one series and folder that name another study are its slices, damaged: whether it
+        // can be measured without them is looked at later.
+        if let Some(largest) = candidates.iter().copied().max_by_key(|s| s.instances.len()) {
+            candidates.retain(|s| {
+                let own = std::ptr::eq(*s, largest);
+                own || s.uid != largest.uid || !complete::lies_among(self, s, largest)
+            });
+        }
         match candidates.as_slice() {
             [only] => Ok(only),
             [] => Err(match references.series.first() {
@@ -272,6 +296,7 @@ struct Found {
     instances: Vec<Entry>,
     nifti: Vec<PathBuf>,
     problems: Vec<Problem>,
+    strays: Vec<Stray>,
     other_files: usize,
 }
 
@@ -289,6 +314,7 @@ impl Found {
         self.instances.append(&mut other.instances);
         self.nifti.append(&mut other.nifti);
         self.problems.append(&mut other.problems);
+        self.strays.append(&mut other.strays);
         self.other_files += other.other_files;
         self
     }
@@ -296,7 +322,7 @@ impl Found {
     fn look(&mut self, path: &Path) {
         let opened = match OpenFile::open(path) {
             Ok(opened) => opened,
-            Err(e) => return self.unreadable(path, &e),
+            Err(e) => return self.unseen(Source::file(path), said_of(path, &e)),
         };
         if source::is_zip(opened.head()) {
             let visited = source::for_each_member(path, |source, bytes| match bytes {
@@ -306,10 +332,14 @@ impl Found {
                     unreadable: true,
                 }),
                 Ok(bytes) => self.file(source, Arc::new(bytes)),
-                Err(e) => self.unreadable(&source.display(), &e),
+                Err(e) => {
+                    let problem = said_of(&source.display(), &e);
+                    self.unseen(source, problem);
+                }
             });
             if let Err(e) = visited {
-                self.unreadable(path, &e);
+                let (file, problem) = (path.to_owned(), said_of(path, &e));
+                self.problems.push(Problem { file, problem, unreadable: true });
             }
             return;
         }
@@ -319,34 +349,72 @@ impl Found {
             self.nifti.push(path.to_owned());
             return;
         }
-        if !source::is_dicom_or_zip(opened.head()) {
-            self.other_files += 1;
-            return;
+        let source = Source::file(path);
+        if !object::is_dicom(opened.head()) {
+            return self.other(source, opened.head());
         }
         match opened.whole() {
-            Ok(bytes) => self.file(Source::file(path), Arc::new(bytes)),
-            Err(e) => self.unreadable(path, &e),
+            Ok(bytes) => self.file(source, Arc::new(bytes)),
+            Err(e) => self.unseen(source, said_of(path, &e)),
         }
     }
 
     fn file(&mut self, source: Source, bytes: object::Bytes) {
         let path = source.display();
-        match object::open_bytes(&path, bytes, false) {
+        let opened = match object::open_bytes(&path, bytes.clone(), false) {
+            Ok(None) => return self.other(source, (*bytes).as_ref()),
+            Ok(Some(opened)) => opened,
+            Err(e) => {
+                let said = object::glimpse((*bytes).as_ref());
+                return self.damaged(source, &e, said);
+            }
+        };
+        match entry(source.clone(), &opened) {
+            Ok(Some(entry)) => self.instances.push(entry),
             Ok(None) => self.other_files += 1,
-            Ok(Some(opened)) => match entry(source, &opened) {
-                Ok(Some(entry)) => self.instances.push(entry),
-                Ok(None) => self.other_files += 1,
-                Err(e) => self.unreadable(&path, &e),
-            },
-            Err(e) => self.unreadable(&path, &e),
+            Err(e) => {
+                let fields = opened.fields();
+                let said = Said {
+                    sop_class: fields.text(tags::SOP_CLASS_UID),
+                    sop_instance: fields.text(tags::SOP_INSTANCE_UID),
+                    modality: fields.text(tags::MODALITY),
+                    series: fields.text(tags::SERIES_INSTANCE_UID),
+                };
+                self.damaged(source, &e, said);
+            }
         }
     }
 
-    fn unreadable(&mut self, path: &Path, error: &Error) {
-        let text = error.to_string();
-        let prefix = format!("{}: ", path.display());
-        let problem = text.strip_prefix(&prefix).unwrap_or(&text).to_owned();
-        self.problems.push(Problem { file: path.to_owned(), problem, unreadable: true });
+    /// A file of which nothing could be read.
+    fn unseen(&mut self, source: Source, problem: String) {
+        self.problems.push(Problem {
+            file: source.display(),
+            problem: problem.clone(),
+            unreadable: true,
+        });
+        if Stray::is_possible(&source) {
+            let said = Said::default();
+            self.strays.push(Stray { source, problem, content: Content::Unseen, said });
+        }
+    }
+
+    /// A DICOM file that is in no series.
+    fn damaged(&mut self, source: Source, error: &Error, said: Said) {
+        let file = source.display();
+        let problem = said_of(&file, error);
+        self.problems.push(Problem { file, problem: problem.clone(), unreadable: true });
+        self.strays.push(Stray { source, problem, content: Content::Dicom, said });
+    }
+
+    /// A file that is no DICOM.
+    fn other(&mut self, source: Source, bytes: &[u8]) {
+        self.other_files += 1;
+        if Stray::is_possible(&source) {
+            let content = Content::of(bytes);
+            let empty = content == Content::Unseen;
+            let problem = if empty { "is empty" } else { "is not a DICOM file" }.to_owned();
+            self.strays.push(Stray { source, problem, content, said: Said::default() });
+        }
     }
 
     fn catalogue(mut self) -> Catalogue {
@@ -399,7 +467,14 @@ impl Found {
             .collect();
         problems.sort();
         self.nifti.sort();
-        Catalogue { patients, nifti: self.nifti, problems, other_files: self.other_files }
+        Catalogue {
+            patients,
+            nifti: self.nifti,
+            problems,
+            other_files: self.other_files,
+            strays: Strays::new(self.strays),
+            links: BTreeMap::new(),
+        }
     }
 }
 
@@ -419,23 +494,36 @@ fn gather(uid: String, mut entries: Vec<Entry>, problems: &mut Vec<Problem>) -> 
             unreadable: false,
         });
     }
-    let modalities: BTreeSet<&str> = entries.iter().map(|e| e.modality.as_str()).collect();
+    let mut modalities: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in &entries {
+        *modalities.entry(&entry.modality).or_default() += 1;
+    }
+    // One file with another modality must not hide what the series is.
+    let modality = modalities.iter().max_by_key(|(_, files)| **files);
+    let modality = modality.map(|(modality, _)| (*modality).to_owned()).unwrap_or_default();
     if modalities.len() > 1 {
         problems.push(Problem {
             file: entries[0].instance.source.display(),
             problem: format!(
                 "its series {uid} has files of several modalities: {}",
-                modalities.into_iter().collect::<Vec<_>>().join(", ")
+                modalities.into_keys().collect::<Vec<_>>().join(", ")
             ),
             unreadable: false,
         });
     }
     Series {
         uid,
-        modality: entries[0].modality.clone(),
+        modality,
         frame_of_reference: entries.iter().find_map(|e| e.frame.clone()),
         instances: entries.into_iter().map(|e| e.instance).collect(),
     }
+}
+
+/// What an error says of a file, without the file.
+fn said_of(path: &Path, error: &Error) -> String {
+    let text = error.to_string();
+    let prefix = format!("{}: ", path.display());
+    text.strip_prefix(&prefix).unwrap_or(&text).to_owned()
 }
 
 fn entry(source: Source, opened: &Opened) -> Result<Option<Entry>> {
@@ -447,8 +535,8 @@ fn entry(source: Source, opened: &Opened) -> Result<Option<Entry>> {
     }
     let modality = fields.need_text(tags::MODALITY)?;
     let references = match modality.as_str() {
-        "RTSTRUCT" => Some(structure_set(&fields)?),
-        "SEG" => Some(segmentation(&fields)?),
+        "RTSTRUCT" => Some(References::of_structure_set(&fields)?),
+        "SEG" => Some(References::of_segmentation(&fields)?),
         _ => None,
     };
     Ok(Some(Entry {
@@ -464,47 +552,4 @@ fn entry(source: Source, opened: &Opened) -> Result<Option<Entry>> {
         },
         modality,
     }))
-}
-
-/// PS3.3, C.8.8.5.
-fn structure_set(fields: &Fields<'_>) -> Result<References> {
-    let mut references = References::default();
-    for frame in fields.items(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE) {
-        references.frames.extend(frame.text(tags::FRAME_OF_REFERENCE_UID));
-        for study in frame.items(tags::RT_REFERENCED_STUDY_SEQUENCE) {
-            for series in study.items(tags::RT_REFERENCED_SERIES_SEQUENCE) {
-                references.series.extend(series.text(tags::SERIES_INSTANCE_UID));
-                let images = series.items(tags::CONTOUR_IMAGE_SEQUENCE);
-                references
-                    .instances
-                    .extend(images.filter_map(|i| i.text(tags::REFERENCED_SOP_INSTANCE_UID)));
-            }
-        }
-    }
-    for roi in fields.items(tags::STRUCTURE_SET_ROI_SEQUENCE) {
-        references.frames.extend(roi.text(tags::REFERENCED_FRAME_OF_REFERENCE_UID));
-        let number = roi.integer(tags::ROI_NUMBER)?.ok_or_else(|| roi.missing(tags::ROI_NUMBER))?;
-        references.regions.push((number, roi.text(tags::ROI_NAME).unwrap_or_default()));
-    }
-    Ok(references)
-}
-
-/// PS3.3, C.8.20.2.
-fn segmentation(fields: &Fields<'_>) -> Result<References> {
-    let mut references = References::default();
-    for series in fields.items(tags::REFERENCED_SERIES_SEQUENCE) {
-        references.series.extend(series.text(tags::SERIES_INSTANCE_UID));
-        let images = series.items(tags::REFERENCED_INSTANCE_SEQUENCE);
-        references
-            .instances
-            .extend(images.filter_map(|i| i.text(tags::REFERENCED_SOP_INSTANCE_UID)));
-    }
-    references.frames.extend(fields.text(tags::FRAME_OF_REFERENCE_UID));
-    for segment in fields.items(tags::SEGMENT_SEQUENCE) {
-        let number = segment
-            .integer(tags::SEGMENT_NUMBER)?
-            .ok_or_else(|| segment.missing(tags::SEGMENT_NUMBER))?;
-        references.regions.push((number, segment.text(tags::SEGMENT_LABEL).unwrap_or_default()));
-    }
-    Ok(references)
 }

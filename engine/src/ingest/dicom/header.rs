@@ -58,6 +58,8 @@ impl Frame {
 pub(super) struct ImageHeader {
     pub(super) sop_instance: String,
     pub(super) format: PixelFormat,
+    /// PhotometricInterpretation, where the file says it.
+    pub(super) photometric: Option<String>,
     pub(super) frames: Vec<Frame>,
     pub(super) warnings: Vec<String>,
 }
@@ -160,10 +162,16 @@ impl ImageHeader {
         } else {
             vec![classic(&fields)?]
         };
-        if frames.iter().any(|f| f.slope == 0.0) {
+        if let Some(f) = frames.iter().find(|f| f.slope <= 0.0) {
+            let wrong = if f.slope == 0.0 {
+                "so that every voxel is the same"
+            } else {
+                "so that dense tissue has the lowest HU"
+            };
             return Err(fields.bad(format!(
-                "{} is 0, so that every voxel is the same",
-                name(tags::RESCALE_SLOPE)
+                "{} is {}, {wrong}; mend the header",
+                name(tags::RESCALE_SLOPE),
+                f.slope
             )));
         }
         let beyond = |f: &&Frame| f.slope.abs().max(f.intercept.abs()) > MAX_RESCALE;
@@ -178,8 +186,11 @@ impl ImageHeader {
         }
         if !functional && !fields.has(tags::RESCALE_INTERCEPT) {
             warnings.push("has no rescale intercept; its stored values were taken as HU".into());
+        } else if !functional && !fields.has(tags::RESCALE_SLOPE) {
+            warnings.push("has no rescale slope, which was taken as 1".into());
         }
-        Ok(Self { sop_instance, format, frames, warnings })
+        let photometric = fields.text(tags::PHOTOMETRIC_INTERPRETATION);
+        Ok(Self { sop_instance, format, photometric, frames, warnings })
     }
 }
 
@@ -244,8 +255,8 @@ fn padding(fields: &Fields<'_>, bits: u16, signed: bool) -> Result<Option<(i64, 
 }
 
 fn classic(fields: &Fields<'_>) -> Result<Frame> {
-    let slope = fields.decimal(tags::RESCALE_SLOPE)?.unwrap_or(1.0);
-    let intercept = fields.decimal(tags::RESCALE_INTERCEPT)?.unwrap_or(0.0);
+    let slope = rescale(fields, tags::RESCALE_SLOPE)?.unwrap_or(1.0);
+    let intercept = rescale(fields, tags::RESCALE_INTERCEPT)?.unwrap_or(0.0);
     frame(
         fields,
         fields.need_vector(tags::IMAGE_POSITION_PATIENT)?,
@@ -255,10 +266,27 @@ fn classic(fields: &Fields<'_>) -> Result<Frame> {
     )
 }
 
+/// A rescale value; `None` where its element is absent.
+///
+/// # Errors
+/// It is there and empty, or is not one number: an empty one is not 0.
+fn rescale(fields: &Fields<'_>, tag: Tag) -> Result<Option<f64>> {
+    match fields.vector::<1>(tag)? {
+        Some([value]) => Ok(Some(value)),
+        None if fields.has(tag) => {
+            Err(fields.bad(format!("{} is empty, so that its HU are unknown", name(tag))))
+        }
+        None => Ok(None),
+    }
+}
+
 fn grouped(groups: &Groups<'_>) -> Result<Frame> {
-    let rescale = tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE;
-    let slope = groups.decimal(rescale, tags::RESCALE_SLOPE)?.unwrap_or(1.0);
-    let intercept = groups.decimal(rescale, tags::RESCALE_INTERCEPT)?.unwrap_or(0.0);
+    let of = |tag| {
+        let group = groups.find(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tag);
+        group.map_or(Ok(None), |group| rescale(&group, tag))
+    };
+    let slope = of(tags::RESCALE_SLOPE)?.unwrap_or(1.0);
+    let intercept = of(tags::RESCALE_INTERCEPT)?.unwrap_or(0.0);
     Ok(Frame { slope, intercept, ..placed(groups)? })
 }
 

@@ -1,18 +1,24 @@
 //! DICOM as hospitals export it: CT series, structure sets and segmentations.
 
+mod agree;
 pub mod catalogue;
+mod complete;
 mod header;
 pub mod identity;
 pub mod lesions;
 pub mod object;
 mod pixel;
 mod purpose;
+mod references;
 pub mod rtstruct;
 pub mod seg;
 pub mod select;
 pub mod series;
 pub mod source;
 mod stack;
+mod stray;
+mod tree;
+mod unknown;
 mod walk;
 
 pub use header::Acquisition;

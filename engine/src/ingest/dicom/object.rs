@@ -12,6 +12,8 @@ use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
 
+use super::stray::Said;
+use super::unknown;
 pub use super::walk::PixelSpan;
 use super::walk::{self, Encoding};
 use crate::error::{Error, Problem, Result};
@@ -121,7 +123,14 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
         Encoding { big_endian: true, .. } => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
         Encoding { .. } => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
     };
-    let object = match DicomObject::read_dataset_with_ts(&data[..end], &syntax) {
+    let opaque = unknown::made_opaque(&data[..end], &walked.unknown, file.encoding);
+    let parsed = DicomObject::read_dataset_with_ts(&opaque[..], &syntax).and_then(|mut object| {
+        if !walked.unknown.is_empty() {
+            unknown::resolve(&mut object)?;
+        }
+        Ok(object)
+    });
+    let object = match parsed {
         Ok(object) => object,
         Err(_) if !file.magic => return Ok(None),
         Err(e) => {
@@ -141,6 +150,33 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
         file: as_read,
         bytes,
     }))
+}
+
+/// What a damaged file says of itself before the damage.
+pub(super) fn glimpse(bytes: &[u8]) -> Said {
+    let mut said = Said::default();
+    // The meta group repeats class and instance, and comes first.
+    let meta = if bytes.get(128..132) == Some(b"DICM") { bytes.get(132..) } else { None };
+    let start = sniff(bytes).ok().flatten().map(|file| (file.start, file.encoding));
+    let parts = [meta.map(|b| (b, Encoding::EXPLICIT)), start.map(|(at, e)| (&bytes[at..], e))];
+    for (part, encoding) in parts.into_iter().flatten() {
+        // How far the walk gets is all that matters.
+        let _ = walk::walk_seeing(part, encoding, false, &mut |tag, value| {
+            let place = match tag {
+                tags::SOP_CLASS_UID | tags::MEDIA_STORAGE_SOP_CLASS_UID => &mut said.sop_class,
+                tags::SOP_INSTANCE_UID | tags::MEDIA_STORAGE_SOP_INSTANCE_UID => {
+                    &mut said.sop_instance
+                }
+                tags::MODALITY => &mut said.modality,
+                tags::SERIES_INSTANCE_UID => &mut said.series,
+                _ => return,
+            };
+            let text = String::from_utf8_lossy(&part[value]);
+            let text = text.trim_matches(['\0', ' ']);
+            *place = Some(text.to_owned()).filter(|t| !t.is_empty());
+        });
+    }
+    said
 }
 
 /// Whether bytes start like a DICOM file.

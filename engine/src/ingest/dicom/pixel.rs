@@ -38,7 +38,7 @@ pub(super) enum FrameBytes<'a> {
 /// Finds the frames of a file.
 ///
 /// # Errors
-/// No pixel data, or less than its size calls for; a transfer syntax without a reader.
+/// No pixel data, or less or more than its size calls for; a transfer syntax without a reader.
 pub(super) fn locate<'a>(
     opened: &'a Opened,
     format: &PixelFormat,
@@ -47,13 +47,21 @@ pub(super) fn locate<'a>(
     let bad = |problem: String| Error::bad_data(&opened.path, problem);
     let Some(span) = &opened.pixels else { return Err(bad("has no pixel data".into())) };
     let data = opened.data_set();
-    if span.declared.is_some() {
+    if let Some(declared) = span.declared {
         let needed = format.frame_bytes() as u64 * frames as u64;
         let there = span.bytes.len() as u64;
         if there < needed {
             return Err(bad(format!(
                 "has {there} bytes of pixel data where {} x {} x {frames} voxels of {} bits need \
                  {needed}; the file was cut off or its header is wrong, fetch it again",
+                format.columns, format.rows, format.bits_allocated
+            )));
+        }
+        // A value has an even length (PS3.5, 7.1.1). What is longer is of another image.
+        if declared > needed.next_multiple_of(2) {
+            return Err(bad(format!(
+                "has {declared} bytes of pixel data where {} x {} x {frames} voxels of {} bits need \
+                 {needed}; its header is wrong, fetch it again",
                 format.columns, format.rows, format.bits_allocated
             )));
         }

@@ -2,7 +2,7 @@
 //!
 //! A voxel belongs to a ROI if its centre lies within an odd number of the contours of its plane
 //! (even-odd rule, so that holes and keyholes come out right); contours of one plane are combined by
-//! exclusive or. A contour goes to the slice nearest to it.
+//! exclusive or, each once. A contour goes to the slice nearest to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use dicom_dictionary_std::tags;
 use ndarray::Array3;
 
-use super::object::{DicomObject, Fields};
+use super::object::{DicomObject, Fields, name};
 use crate::error::{Error, Problem, Result};
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::mask::Mask;
@@ -19,6 +19,8 @@ use crate::mask::Mask;
 const FLATNESS: f64 = 0.1;
 /// Contours closer than this part of a slice lie in one plane.
 const SAME_PLANE: f64 = 0.01;
+/// Points closer than this part of a voxel to its centre lie on it; chance puts one of 2500 there.
+const ON_CENTRE: f64 = 0.01;
 
 /// A structure set.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub struct Roi {
     pub contours: Vec<Vec<Vec3>>,
     /// Contours of other kinds (points, open lines), which enclose nothing.
     pub other_contours: usize,
+    /// Contours that are there again and were left out: the exclusive or of two would be nothing.
+    pub repeated_contours: usize,
 }
 
 /// Masks of some ROIs.
@@ -62,8 +66,8 @@ impl StructureSet {
     /// Reads a structure set from its elements; `path` names the file in errors.
     ///
     /// # Errors
-    /// It is no structure set; a contour holds something else than triples of finite numbers; two
-    /// ROIs have one number.
+    /// It is no structure set; a contour holds something else than triples of finite numbers, or
+    /// another number of them than it says; two ROIs have one number.
     pub fn read(object: &DicomObject, path: &Path) -> Result<Self> {
         let fields = Fields::new(object, path);
         let modality = fields.text(tags::MODALITY).unwrap_or_else(|| "missing".into());
@@ -91,8 +95,14 @@ impl StructureSet {
             frames.extend(item.text(tags::REFERENCED_FRAME_OF_REFERENCE_UID));
             let number = number(&item, tags::ROI_NUMBER)?;
             let name = item.text(tags::ROI_NAME).unwrap_or_default();
-            let kind = String::new();
-            let roi = Roi { number, name, kind, contours: Vec::new(), other_contours: 0 };
+            let roi = Roi {
+                number,
+                name,
+                kind: String::new(),
+                contours: Vec::new(),
+                other_contours: 0,
+                repeated_contours: 0,
+            };
             if rois.insert(number, roi).is_some() {
                 return Err(fields.bad(format!("two ROIs have the number {number}")));
             }
@@ -110,9 +120,12 @@ impl StructureSet {
                     fields.bad(format!("has contours of ROI {number}, which it does not list"))
                 );
             };
-            for contour in item.items(tags::CONTOUR_SEQUENCE) {
-                roi.add(&contour)?;
+            for (index, contour) in item.items(tags::CONTOUR_SEQUENCE).enumerate() {
+                roi.add(index, &contour)?;
             }
+        }
+        for roi in rois.values_mut() {
+            roi.drop_repeated();
         }
         Ok(Self {
             path: path.to_owned(),
@@ -137,6 +150,12 @@ impl StructureSet {
                     roi.other_contours
                 ));
             }
+            if roi.repeated_contours > 0 {
+                masks.warnings.push(format!(
+                    "{called}: {} contours are there more than once and count once",
+                    roi.repeated_contours
+                ));
+            }
             let mut notes = Vec::new();
             let mask = roi
                 .mask(grid, &mut notes)
@@ -158,14 +177,29 @@ fn number(item: &Fields<'_>, tag: dicom_core::Tag) -> Result<i64> {
 }
 
 impl Roi {
-    fn add(&mut self, contour: &Fields<'_>) -> Result<()> {
+    fn add(&mut self, index: usize, contour: &Fields<'_>) -> Result<()> {
         let kind = contour.text(tags::CONTOUR_GEOMETRIC_TYPE).unwrap_or_default();
         let values = contour.decimals(tags::CONTOUR_DATA)?.unwrap_or_default();
         if values.len() % 3 != 0 {
             return Err(contour.bad(format!(
-                "a contour of ROI {} has {} numbers, which are no triples x, y, z",
+                "contour {} of ROI {} ({}) has {} numbers, which are no triples x, y, z",
+                index + 1,
                 self.number,
+                self.name,
                 values.len()
+            )));
+        }
+        let points = (values.len() / 3) as i64;
+        let said = contour.integer(tags::NUMBER_OF_CONTOUR_POINTS)?;
+        if let Some(said) = said.filter(|said| *said != points) {
+            return Err(contour.bad(format!(
+                "contour {} of ROI {} ({}) has {points} points in {} and says {said} in {}; fetch the \
+                 file again",
+                index + 1,
+                self.number,
+                self.name,
+                name(tags::CONTOUR_DATA),
+                name(tags::NUMBER_OF_CONTOUR_POINTS)
             )));
         }
         let closed = kind == "CLOSED_PLANAR" || kind == "CLOSEDPLANAR_XOR";
@@ -175,6 +209,14 @@ impl Roi {
         }
         self.contours.push(values.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect());
         Ok(())
+    }
+
+    /// Keeps the first of contours that are the same.
+    fn drop_repeated(&mut self) {
+        let before = self.contours.len();
+        let mut seen = BTreeSet::new();
+        self.contours.retain(|contour| seen.insert(outline(contour)));
+        self.repeated_contours = before - self.contours.len();
     }
 
     /// The mask on a grid. `None` where no voxel is inside.
@@ -194,6 +236,14 @@ impl Roi {
             notes.push(format!("{} contours meet no slice of the image", count - planar.len()));
         }
         let planar = nearest_planes(planar, notes);
+        if !planar.is_empty() && planar.iter().all(Planar::is_through_centres) {
+            notes.push(
+                "its contours run through the centres of voxels, as rt-utils writes them: of the \
+                 voxels that they were made from, a part of the outermost is missing; measure the \
+                 mask that they were made from"
+                    .into(),
+            );
+        }
         let Some(bounds) = bounds(&planar, axis, grid.size) else { return Ok(None) };
         let [sx, sy, sz] = bounds.size();
         let mut inside = Array3::from_elem((sz, sy, sx), false);
@@ -238,6 +288,12 @@ impl Planar {
         Ok(Self { axis, place, points })
     }
 
+    /// Whether every point is the centre of a voxel.
+    fn is_through_centres(&self) -> bool {
+        let on_centre = |v: f64| (v - v.round()).abs() <= ON_CENTRE;
+        self.points.iter().flatten().all(|v| on_centre(*v))
+    }
+
     fn slice(&self) -> usize {
         self.place.round().max(0.0) as usize
     }
@@ -270,6 +326,24 @@ impl Planar {
             }
         }
     }
+}
+
+/// A closed contour whichever point it starts with and whichever way it runs, by the bits of its
+/// coordinates.
+fn outline(contour: &[Vec3]) -> Vec<[u64; 3]> {
+    // 0.0 and -0.0 are one place.
+    let mut points: Vec<[u64; 3]> =
+        contour.iter().map(|p| p.map(|v| (v + 0.0).to_bits())).collect();
+    if points.len() > 1 && points.first() == points.last() {
+        points.pop();
+    }
+    let first = (0..points.len()).min_by_key(|&i| points[i]).unwrap_or(0);
+    points.rotate_left(first);
+    // Of the two ways round, the one whose second point is the lower.
+    if points.len() > 2 && points[points.len() - 1] < points[1] {
+        points[1..].reverse();
+    }
+    points
 }
 
 fn others(axis: usize) -> [usize; 2] {
@@ -339,7 +413,14 @@ mod tests {
     use super::*;
 
     fn roi(contours: Vec<Vec<Vec3>>) -> Roi {
-        Roi { number: 1, name: "GTV".into(), kind: "GTV".into(), contours, other_contours: 0 }
+        Roi {
+            number: 1,
+            name: "GTV".into(),
+            kind: "GTV".into(),
+            contours,
+            other_contours: 0,
+            repeated_contours: 0,
+        }
     }
 
     fn square(low: f64, high: f64, z: f64) -> Vec<Vec3> {
@@ -375,6 +456,32 @@ mod tests {
             count(&roi(vec![square(0.5, 5.5, 2.0), square(0.5, 5.5, 2.6)]), &grid);
         assert_eq!(voxels, 25);
         assert_eq!(notes.len(), 1, "{notes:?}");
+    }
+
+    #[test]
+    fn a_contour_that_is_there_again_does_not_erase_its_slice() {
+        let grid = Geometry::axis_aligned([10, 10, 4], [1.0, 1.0, 2.0]);
+        let once = square(0.5, 5.5, 2.0);
+        let again = once.clone();
+        // From another point, the other way round, and closed by its first point.
+        let mut turned: Vec<Vec3> = once.iter().rev().copied().collect();
+        turned.rotate_left(2);
+        turned.push(turned[0]);
+        let mut roi = roi(vec![once, again, turned, square(1.5, 3.5, 2.0)]);
+        roi.drop_repeated();
+        assert_eq!((roi.contours.len(), roi.repeated_contours), (2, 2));
+        assert_eq!(count(&roi, &grid).0, 21);
+    }
+
+    #[test]
+    fn contours_through_the_centres_of_voxels_are_told() {
+        let grid = Geometry::axis_aligned([10, 10, 4], [0.5, 0.5, 2.0]);
+        let scaled = |low: f64, high: f64| square(0.5 * low, 0.5 * high, 2.0);
+        let (voxels, notes) = count(&roi(vec![scaled(1.0, 5.0)]), &grid);
+        // 5 x 5 voxels lie on or within the square, of which the half-open rule takes 4 x 4.
+        assert_eq!(voxels, 16);
+        assert!(notes.iter().any(|n| n.contains("through the centres")), "{notes:?}");
+        assert_eq!(count(&roi(vec![scaled(1.0, 5.1)]), &grid).1, Vec::<String>::new());
     }
 
     #[test]

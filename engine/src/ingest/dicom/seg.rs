@@ -350,6 +350,16 @@ impl<'a> Segmentation<'a> {
                     self.frames.len()
                 )));
             }
+            let declared = span.declared.unwrap_or(bytes.len() as u64);
+            if declared > needed.next_multiple_of(2) {
+                return Err(fields.bad(format!(
+                    "has {declared} bytes of pixel data where {} frames of {} x {} bits need \
+                     {needed}; its header is wrong, fetch it again",
+                    self.frames.len(),
+                    self.size[0],
+                    self.size[1]
+                )));
+            }
             return Ok(Pixels::Bits { bytes, frame_len });
         }
         let format = header::format(&fields)?;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::catalogue::{Catalogue, Delineation, References, Series};
+use super::catalogue::{Catalogue, Delineation, Problem, References, Series};
+use super::complete;
 use super::series::PatientKey;
 use super::source::Source;
 use crate::error::{Error, Remedy, Result, WhichSeries};
@@ -41,6 +42,8 @@ pub struct Selection {
     pub delineation: Option<DelineationChoice>,
     /// What was noticed.
     pub warnings: Vec<String>,
+    /// Why the series must not be measured: slices that are missing or cannot be read, by file.
+    pub faults: Vec<Problem>,
 }
 
 impl Selection {
@@ -67,7 +70,14 @@ impl Selection {
         let mut selection = Self::default();
         if let (Some(path), Some(catalogue)) = (image, &of_image) {
             let series = series(path, catalogue, found.as_ref(), uid)?;
-            selection = Self::of(catalogue, series, None);
+            selection = Self::of(catalogue, series, found.as_ref());
+            let elsewhere = complete::elsewhere(catalogue, series);
+            if elsewhere > 0 {
+                selection.warnings.push(format!(
+                    "{elsewhere} DICOM files cannot be read or do not say where they belong; by their \
+                     place or content they are none of the CT series"
+                ));
+            }
         }
         if let Some(found) = &found {
             selection.delineation = Some(choice(found));
@@ -81,7 +91,8 @@ impl Selection {
         Ok(selection)
     }
 
-    /// A series of a catalogue, with its delineation.
+    /// A series of a catalogue, with its delineation. Whether all slices are there is looked at, and
+    /// told by [`Selection::check`].
     pub fn of(
         catalogue: &Catalogue,
         series: &Series,
@@ -95,15 +106,28 @@ impl Selection {
         });
         let (patient, study) =
             place.map_or_else(Default::default, |(p, s)| (p.key.clone(), s.uid.clone()));
+        let completeness = complete::check(catalogue, series, delineation);
         Self {
             series: Some(SeriesChoice { sources: series.sources(), patient, study }),
             delineation: delineation.map(choice),
-            warnings: Vec::new(),
+            warnings: completeness.warnings,
+            faults: completeness.faults,
         }
     }
-}
 
-impl Selection {
+    /// Whether the series may be measured.
+    ///
+    /// # Errors
+    /// A slice cannot be read, or is not there though the delineation refers to it.
+    pub fn check(&self) -> Result<()> {
+        let Some(fault) = self.faults.first() else { return Ok(()) };
+        let more = match self.faults.len() {
+            1 => String::new(),
+            n => format!(" ({} more problems of this kind)", n - 1),
+        };
+        Err(Error::bad_data(&fault.file, format!("{}{more}", fault.problem)))
+    }
+
     /// The files and archives that will be read, each once.
     pub fn files(&self) -> BTreeSet<&Path> {
         let series = self.series.iter().flat_map(|s| &s.sources);

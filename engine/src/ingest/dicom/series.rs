@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use dicom_dictionary_std::tags;
 use rayon::prelude::*;
 
+use super::agree;
 use super::header::{self, Acquisition, ImageHeader};
 use super::object::{Bytes, Fields, Opened};
 use super::pixel::{self, FrameBytes, PADDING_HU};
@@ -63,9 +64,9 @@ pub struct CtSeries {
 }
 
 /// A file of the series with what its header says.
-struct Slice {
-    opened: Opened,
-    header: ImageHeader,
+pub(super) struct Slice {
+    pub(super) opened: Opened,
+    pub(super) header: ImageHeader,
 }
 
 /// What the headers of a series say, without its voxels.
@@ -82,13 +83,13 @@ pub struct Survey {
 /// Reads a series from its files: slices in order of their position, HU by each slice's own rescale
 /// slope and intercept, in canonical axis order.
 ///
-/// Localizers and slices of another orientation are left out with a warning. Copies of a slice are
-/// taken once. Padded pixels (PixelPaddingValue) become -1024 HU and are counted in a warning.
+/// Localizers are left out with a warning. Copies of a slice are taken once. Padded pixels (PixelPaddingValue) become -1024 HU and are counted in a warning.
 ///
 /// # Errors
 /// A file cannot be read, is no CT slice or belongs to another series; two different slices share a
-/// place; slices are missing, unevenly spaced or tilted and `policy` is to refuse them; the pixel
-/// data is cut off or compressed in a way that this build does not read.
+/// place; slices differ in size, depth, orientation or pixel spacing; slices are missing, unevenly
+/// spaced or tilted and `policy` is to refuse them; the pixel data is cut off, longer than its header
+/// says, or compressed in a way that this build does not read.
 pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
     let Prepared { place, files, slices, identity, acquisition, stack, mut warnings } =
         prepare(sources, policy)?;
@@ -170,9 +171,10 @@ fn prepare(sources: &[Source], policy: SlicePolicy) -> Result<Prepared> {
         return Err(Error::bad_data(&place, "holds localizers only, no CT volume"));
     }
     let identity = identity(&place, &slices)?;
-    let acquisition = acquisition(&slices, &mut warnings)?;
+    agree::format(&slices)?;
+    let acquisition = agree::acquisition(&slices, &mut warnings)?;
     gather(&slices, &mut warnings);
-    let planes = main_planes(&place, &slices, &mut warnings)?;
+    let planes = planes(&place, &slices)?;
     let planes = one_per_place(&place, planes, &slices, &mut warnings)?;
     let mut stack = stack::arrange(&place, planes, acquisition.slice_thickness, policy)?;
     warnings.append(&mut stack.warnings);
@@ -251,45 +253,9 @@ fn identity(place: &Path, slices: &[Slice]) -> Result<(String, Option<String>)> 
         let problem = format!("{} series were to be read as one", series.len());
         return Err(Error::bad_request(problem).with_path(place));
     }
-    for (tag, what) in [
-        (tags::PATIENT_ID, "patients"),
-        (tags::STUDY_INSTANCE_UID, "studies"),
-        (tags::FRAME_OF_REFERENCE_UID, "frames of reference"),
-    ] {
-        let values = of(tag);
-        if values.len() > 1 {
-            return Err(Error::bad_data(
-                place,
-                format!(
-                    "slices of {} {what} share one SeriesInstanceUID; separate them first",
-                    values.len()
-                ),
-            ));
-        }
-    }
+    agree::belonging(slices)?;
     let frame = of(tags::FRAME_OF_REFERENCE_UID).pop_first().flatten();
     Ok((series.into_iter().next().flatten().unwrap_or_default(), frame))
-}
-
-fn acquisition(slices: &[Slice], warnings: &mut Vec<String>) -> Result<Acquisition> {
-    let all = slices
-        .iter()
-        .map(|s| Acquisition::read(&s.opened.fields()))
-        .collect::<Result<Vec<Acquisition>>>()?;
-    let mut common = all[0].clone();
-    macro_rules! same {
-        ($field:ident, $what:literal) => {
-            if all.iter().any(|a| a.$field != common.$field) {
-                warnings.push(format!("slices differ in {}, which was taken as unknown", $what));
-                common.$field = None;
-            }
-        };
-    }
-    same!(kvp, "tube voltage");
-    same!(kernel, "convolution kernel");
-    same!(contrast, "contrast agent");
-    same!(slice_thickness, "slice thickness");
-    Ok(common)
 }
 
 /// Warnings of the files, each once with the number of files.
@@ -303,9 +269,9 @@ fn gather(slices: &[Slice], warnings: &mut Vec<String>) {
     }
 }
 
-/// The planes of the one orientation and size that most planes have.
-fn main_planes(place: &Path, slices: &[Slice], warnings: &mut Vec<String>) -> Result<Vec<Plane>> {
-    let mut groups: Vec<Vec<Plane>> = Vec::new();
+/// The planes of all files.
+fn planes(place: &Path, slices: &[Slice]) -> Result<Vec<Plane>> {
+    let mut planes = Vec::new();
     for (file, slice) in slices.iter().enumerate() {
         for (index, frame) in slice.header.frames.iter().enumerate() {
             if !stack::is_sound(frame) {
@@ -315,39 +281,15 @@ fn main_planes(place: &Path, slices: &[Slice], warnings: &mut Vec<String>) -> Re
                 ));
             }
             let format = &slice.header.format;
-            let plane = Plane {
-                file,
-                index,
-                rows: format.rows,
-                columns: format.columns,
-                frame: frame.clone(),
-            };
-            match groups.iter_mut().find(|g| g[0].parallel(&plane)) {
-                Some(group) => group.push(plane),
-                None => groups.push(vec![plane]),
-            }
+            let (rows, columns) = (format.rows, format.columns);
+            planes.push(Plane { file, index, rows, columns, frame: frame.clone() });
         }
     }
-    groups.sort_by_key(|g| std::cmp::Reverse(g.len()));
-    let mut groups = groups.into_iter();
-    let main = groups.next().ok_or_else(|| Error::bad_data(place, "holds no slice"))?;
-    for other in groups {
-        if other.len() == main.len() {
-            return Err(Error::bad_data(
-                place,
-                format!(
-                    "holds two stacks of as many slices ({}) but different orientation, size or \
-                     pixel spacing; separate them first",
-                    main.len()
-                ),
-            ));
-        }
-        warnings.push(format!(
-            "{} slices of another orientation, size or pixel spacing were left out",
-            other.len()
-        ));
+    agree::placement(slices, &planes)?;
+    if planes.is_empty() {
+        return Err(Error::bad_data(place, "holds no slice"));
     }
-    Ok(main)
+    Ok(planes)
 }
 
 /// Planes of one place: copies under another UID are taken once, different ones are refused.

@@ -119,21 +119,39 @@ pub(super) fn for_each_member(
         ))
         .with_path(path));
     }
+    if archive.has_duplicate_names() {
+        return Err(Error::bad_data(
+            path,
+            "names a member twice, and only one of the two can be read; extract the archive first",
+        ));
+    }
     for index in 0..archive.len() {
-        let name = {
-            let member = archive.by_index_raw(index);
-            let member = member.map_err(|e| damaged(path, &e))?;
-            if !member.is_file() {
+        let member = match archive.by_index_raw(index) {
+            Ok(member) => member,
+            Err(e) => {
+                let member = Some((index, format!("member {}", index + 1)));
+                let source = Source { file: path.to_owned(), member };
+                let error = damaged(&source.display(), &e);
+                visit(source, Err(error));
                 continue;
             }
-            match member.name() {
-                Ok(name) => name.into_owned(),
-                Err(e) => return Err(damaged(path, &e)),
-            }
         };
+        if member.is_dir() && member.size() == 0 {
+            continue;
+        }
+        let name = match member.name() {
+            Ok(name) => name.into_owned(),
+            Err(_) => String::from_utf8_lossy(member.name_raw()).into_owned(),
+        };
+        let is_file = member.is_file();
+        drop(member);
         let source = Source { file: path.to_owned(), member: Some((index, name)) };
         let shown = source.display();
-        let bytes = inflate(&mut archive, index, &shown, MAX_MEMBER);
+        let bytes = if is_file {
+            inflate(&mut archive, index, &shown, MAX_MEMBER)
+        } else {
+            Err(Error::bad_data(&shown, "is a link or a folder with content, and no file"))
+        };
         visit(source, bytes);
     }
     Ok(())

@@ -44,11 +44,15 @@ pub(super) struct Plane {
 }
 
 impl Plane {
+    /// Whether rows and columns run in the same directions.
+    pub(super) fn oriented_like(&self, other: &Self) -> bool {
+        (0..2).all(|a| dot(self.frame.axes[a], other.frame.axes[a]) > 1.0 - PARALLEL)
+    }
+
     /// Whether both can be planes of one stack.
     pub(super) fn parallel(&self, other: &Self) -> bool {
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-4 * b;
-        (self.rows, self.columns) == (other.rows, other.columns)
-            && (0..2).all(|a| dot(self.frame.axes[a], other.frame.axes[a]) > 1.0 - PARALLEL)
+        self.oriented_like(other)
             && (0..2).all(|a| close(self.frame.spacing[a], other.frame.spacing[a]))
     }
 }

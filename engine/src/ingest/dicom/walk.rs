@@ -56,6 +56,9 @@ pub(super) struct Walked {
     /// Offset of the PixelData element, or the end of the data set.
     pub(super) header_end: usize,
     pub(super) pixels: Option<PixelSpan>,
+    /// Values of unknown representation and undefined length, each with its delimiter: sequences in
+    /// implicit little endian, whatever is around them (PS3.5, 6.2.2, note 4).
+    pub(super) unknown: Vec<Range<usize>>,
 }
 
 /// An element's header.
@@ -81,6 +84,8 @@ struct Open {
     end: Option<usize>,
     is_item: bool,
     encoding: Encoding,
+    /// Where the value starts, if its representation is unknown.
+    unknown: Option<usize>,
 }
 
 /// Reads the element header at `at`.
@@ -122,9 +127,21 @@ pub(super) fn element(bytes: &[u8], at: usize, encoding: Encoding) -> Result<Ele
 
 /// Walks over a data set up to its pixel data, or over all of it where `whole`.
 pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walked, Problem> {
+    walk_seeing(bytes, encoding, whole, &mut |_, _| {})
+}
+
+/// The same; `see` is called with the tag and the place of each value outside of sequences, as far as
+/// the walk gets.
+pub(super) fn walk_seeing(
+    bytes: &[u8],
+    encoding: Encoding,
+    whole: bool,
+    see: &mut dyn FnMut(Tag, Range<usize>),
+) -> Result<Walked, Problem> {
     let mut open: Vec<Open> = Vec::new();
     let mut at = 0;
-    let mut found: Option<Walked> = None;
+    let mut pixels: Option<(usize, PixelSpan)> = None;
+    let mut unknown: Vec<Range<usize>> = Vec::new();
     loop {
         while open.last().is_some_and(|o| o.end == Some(at)) {
             open.pop();
@@ -133,21 +150,22 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
             if !open.is_empty() {
                 return Err("ends inside a sequence; the file was cut off, fetch it again".into());
             }
-            return Ok(found.unwrap_or(Walked { header_end: at, pixels: None }));
+            let (header_end, pixels) = pixels.map_or((at, None), |(at, span)| (at, Some(span)));
+            return Ok(Walked { header_end, pixels, unknown });
         }
         let here = open.last().map_or(encoding, |o| o.encoding);
         let limit = open.last().and_then(|o| o.end).unwrap_or(bytes.len());
         let e = element(&bytes[..limit], at, here)?;
         if e.tag == ITEM_END || e.tag == SEQUENCE_END {
-            let matching =
-                open.pop().is_some_and(|o| o.end.is_none() && o.is_item == (e.tag == ITEM_END));
-            if !matching {
+            let closed = open.pop().filter(|o| o.end.is_none() && o.is_item == (e.tag == ITEM_END));
+            let Some(closed) = closed else {
                 return Err(format!(
                     "has a delimiter {} where nothing is open, at byte {at}",
                     e.tag
                 )
                 .into());
-            }
+            };
+            unknown.extend(closed.unknown.map(|start| start..e.value));
             at = e.value;
             continue;
         }
@@ -170,7 +188,7 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
                 .into());
             }
             let end = e.length.map(|n| fits(n).ok_or_else(|| overrun(n))).transpose()?;
-            open.push(Open { end, is_item: true, encoding: here });
+            open.push(Open { end, is_item: true, encoding: here, unknown: None });
             at = e.value;
             continue;
         }
@@ -179,21 +197,21 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
                 Some(length) => e.value.saturating_add(length).min(bytes.len()),
                 None => bytes.len(),
             };
-            let walked = Walked {
-                header_end: at,
-                pixels: Some(PixelSpan {
-                    bytes: e.value.min(end)..end,
-                    declared: e.length.map(|n| n as u64),
-                }),
-            };
+            let span =
+                PixelSpan { bytes: e.value.min(end)..end, declared: e.length.map(|n| n as u64) };
             if !whole {
-                return Ok(walked);
+                return Ok(Walked { header_end: at, pixels: Some(span), unknown });
             }
-            found = Some(walked);
+            pixels = Some((at, span));
             at = match e.length {
                 Some(length) => fits(length).ok_or_else(|| overrun(length))?,
                 None => fragments_end(bytes, e.value, encoding)?,
             };
+            continue;
+        }
+        if e.tag == tags::PIXEL_DATA && e.length.is_none() {
+            // The icon of an image, compressed.
+            at = fragments_end(&bytes[..limit], e.value, here)?;
             continue;
         }
         if e.sequence {
@@ -206,7 +224,7 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
             // An unknown value of undefined length is implicit little endian inside (PS3.5, 6.2.2).
             let unknown = here.explicit && e.vr == VR::UN;
             let encoding = if unknown { Encoding::IMPLICIT } else { here };
-            open.push(Open { end, is_item: false, encoding });
+            open.push(Open { end, is_item: false, encoding, unknown: unknown.then_some(e.value) });
             at = e.value;
         } else {
             let length = e.length.unwrap_or(0);
@@ -220,6 +238,9 @@ pub(super) fn walk(bytes: &[u8], encoding: Encoding, whole: bool) -> Result<Walk
                 .into());
             }
             at = fits(length).ok_or_else(|| overrun(length))?;
+            if open.is_empty() {
+                see(e.tag, e.value..at);
+            }
         }
     }
 }
