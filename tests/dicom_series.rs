@@ -64,7 +64,7 @@ fn the_order_of_files_changes_nothing() {
 mod made_up {
     //! Series written here, slice by slice, with what goes wrong in practice.
 
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use abscope::Error;
     use abscope::ingest::dicom::catalogue::Catalogue;

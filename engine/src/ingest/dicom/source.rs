@@ -126,11 +126,12 @@ pub(super) fn for_each_member(
         ));
     }
     for index in 0..archive.len() {
+        let called = archive.name_for_index(index).and_then(|name| Some(name.ok()?.into_owned()));
         let member = match archive.by_index_raw(index) {
             Ok(member) => member,
             Err(e) => {
-                let member = Some((index, format!("member {}", index + 1)));
-                let source = Source { file: path.to_owned(), member };
+                let called = called.unwrap_or_else(|| format!("member {}", index + 1));
+                let source = Source { file: path.to_owned(), member: Some((index, called)) };
                 let error = damaged(&source.display(), &e);
                 visit(source, Err(error));
                 continue;
