@@ -89,10 +89,11 @@ fn is_descriptor(path: &Path) -> bool {
             || path.starts_with("/proc/self/fd"))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn devices_and_folders_are_named() {
         for (path, kind) in [("/dev/null", "a device"), ("/", "a folder")] {

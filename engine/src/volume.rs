@@ -51,8 +51,7 @@ impl PartialEq for Voxels {
 
 /// Whole numbers where a reader left them: behind the header, in bytes of the machine's own order.
 ///
-/// An uncompressed file is never copied this way, and a compressed one is decompressed into its
-/// last place.
+/// Nothing is copied this way once it was read or decompressed.
 #[derive(Clone)]
 pub struct StoredI16 {
     bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,

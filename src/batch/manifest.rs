@@ -367,13 +367,20 @@ mod tests {
              A,a.nii,b.nii,high,,,,61,007\n\
              B,a.nii,b.nii,120,(,,,,\n\
              C,,b.nii,,,,,1.5,x\n\
-             D,a.nii,b.nii,120,^gtv,1=liver; 2=lung,1;2,,\n",
+             D,a.nii,b.nii,120,^gtv,1=liver; 2=lung,1;2,,\n\
+             E,a.nii,b.nii,nan,,,,,\n\
+             F,a.nii,b.nii,-5,,,,,\n\
+             G,a.nii,b.nii,0,,,,,\n\
+             H,a.nii,b.nii,inf,,,,,\n",
         )
         .expect("the table is sound");
         let problem = |at: usize| manifest.cases[at].problem.clone().unwrap_or_default();
         assert!(problem(0).contains("high"), "{}", problem(0));
         assert_eq!(problem(1), "", "a name need be no regular expression");
         assert!(problem(2).contains("image"), "{}", problem(2));
+        for (at, kvp) in [(4, "\"nan\""), (5, "\"-5\""), (6, "\"0\""), (7, "\"inf\"")] {
+            assert!(problem(at).contains(kvp), "{}", problem(at));
+        }
         let sound = &manifest.cases[3];
         assert_eq!(sound.problem, None);
         assert_eq!(sound.labels, ["1", "2"]);

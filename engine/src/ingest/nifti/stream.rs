@@ -66,7 +66,7 @@ pub(super) struct Stream<'a> {
 
 enum Bytes<'a> {
     Plain(&'a mut Hashed),
-    Gzip { file: &'a [u8], members: Members<'a> },
+    Gzip { file: &'a [u8], members: Box<Members<'a>> },
 }
 
 impl<'a> Stream<'a> {
@@ -77,7 +77,7 @@ impl<'a> Stream<'a> {
 
     fn gzip(path: &'a Path, file: &'a [u8]) -> Self {
         let capacity = (file.len() as u64).saturating_mul(MAX_GZIP_RATIO);
-        Self { path, bytes: Bytes::Gzip { file, members: Members::new(file) }, capacity }
+        Self { path, bytes: Bytes::Gzip { file, members: Box::new(Members::new(file)) }, capacity }
     }
 
     /// Hands over the voxels' bytes in order, whole voxels at a time.
