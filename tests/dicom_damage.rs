@@ -189,7 +189,7 @@ fn a_slice_without_permission_is_an_error() {
     use std::os::unix::fs::PermissionsExt;
 
     let (folder, exam) = exam(&[]);
-    let closed = std::fs::Permissions::from_mode(0);
+    let closed = std::fs::Permissions::from_mode(0o000);
     std::fs::set_permissions(exam.join("IM5"), closed).expect("changed");
     // Root reads everything.
     if std::fs::File::open(exam.join("IM5")).is_err() {

@@ -421,6 +421,20 @@ mod made_up {
         refused(&slices, &["has 28 bytes of pixel data", "need 25"]);
     }
 
+    #[test]
+    fn a_compressed_icon_is_no_data_set() {
+        // What the fragment holds would be an element of 4 GB.
+        let fragment = [0x28, 0, 0x10, 0, b'O', b'B', 0, 0, 0xF0, 0xFF, 0xFF, 0xFF].to_vec();
+        let fragments = dicom_core::value::PixelFragmentSequence::new_fragments(vec![
+            fragment.clone(),
+            fragment,
+        ]);
+        let icon = made::item([DataElement::new(tags::PIXEL_DATA, VR::OB, fragments)]);
+        let mut slices = stack(3);
+        slices[1].put(made::sequence(tags::ICON_IMAGE_SEQUENCE, vec![icon]));
+        assert_stack(&read(&slices), 3);
+    }
+
     /// Implicit little endian: a private sequence of one item, with a sequence of one item in it.
     fn unknown_items() -> Vec<u8> {
         let element = |group: u16, element: u16, length: u32, value: &[u8]| {

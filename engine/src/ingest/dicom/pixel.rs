@@ -143,10 +143,9 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
         Some(Err(e)) => return Err(e.to_string().into()),
         None => return Err("the codec gave up on damaged data; fetch the file again".into()),
     }
-    if out.len() < format.frame_bytes() {
+    if out.len() != format.frame_bytes() {
         return Err(format!("{} bytes instead of {}", out.len(), format.frame_bytes()).into());
     }
-    out.truncate(format.frame_bytes());
     Ok(Stored {
         bytes: Cow::Owned(out),
         big_endian: false,
