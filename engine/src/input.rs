@@ -1,6 +1,6 @@
 //! Opening what is to be read: a file, and for text also what a shell hands over in place of one.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, FileType, Metadata};
 use std::io::Read;
 use std::path::Path;
 
@@ -58,17 +58,17 @@ fn check(path: &Path, metadata: &Metadata) -> Result<()> {
     if metadata.is_dir() {
         return Err(Error::bad_data(path, "is a folder; name a file"));
     }
-    let kind = special(metadata);
+    let kind = special(metadata.file_type());
     Err(Error::bad_data(
         path,
         format!("is {kind} and no file; copy its content to one and name that"),
     ))
 }
 
+/// What something that is neither file nor folder is called.
 #[cfg(unix)]
-fn special(metadata: &Metadata) -> &'static str {
+pub(crate) fn special(kind: FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
-    let kind = metadata.file_type();
     match () {
         () if kind.is_fifo() => "a pipe (FIFO)",
         () if kind.is_socket() => "a socket",
@@ -78,7 +78,7 @@ fn special(metadata: &Metadata) -> &'static str {
 }
 
 #[cfg(not(unix))]
-fn special(_metadata: &Metadata) -> &'static str {
+pub(crate) fn special(_kind: FileType) -> &'static str {
     "a device"
 }
 

@@ -19,7 +19,7 @@ pub use super::references::References;
 use super::series::PatientKey;
 use super::source::{self, Source};
 use super::stray::{Content, Said, Stray, Strays};
-use super::tree::{self, Tree};
+use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::ingest::nifti;
 use crate::ingest::open_file::OpenFile;
@@ -152,10 +152,6 @@ impl Catalogue {
             links = tree.links;
             tree.files
         } else {
-            let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.file_type();
-            if let Some(problem) = tree::no_file(kind) {
-                return Err(Error::bad_data(path, problem));
-            }
             OpenFile::open(path)?;
             vec![path.to_owned()]
         };

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
+use crate::input::special;
 
 /// What lies below a folder.
 #[derive(Debug, Default)]
@@ -25,10 +26,8 @@ pub(super) struct Tree {
     pub(super) links: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
-/// What a path is that is no file.
-pub(super) fn no_file(kind: FileType) -> Option<&'static str> {
-    (!kind.is_file() && !kind.is_dir())
-        .then_some("is a pipe, socket or device and no file, and was not opened")
+fn no_file(kind: FileType) -> String {
+    format!("is {} and no file, and was not opened", special(kind))
 }
 
 impl Tree {
@@ -77,8 +76,8 @@ impl Walk {
                 }
                 Ok(entry) if entry.file_type().is_symlink() => self.link(entry.into_path()),
                 Ok(entry) => {
-                    let problem = no_file(entry.file_type()).unwrap_or("is no file");
-                    self.tree.unseen.push((entry.into_path(), problem.into()));
+                    let problem = no_file(entry.file_type());
+                    self.tree.unseen.push((entry.into_path(), problem));
                 }
                 Err(e) if e.depth() == 0 => return Err(Error::io(shown, e.into())),
                 Err(e) => {
@@ -95,8 +94,8 @@ impl Walk {
             Ok(target) if target.is_dir() => self.folder_links.push(link),
             Ok(target) if target.is_file() => self.file_links.push(link),
             Ok(target) => {
-                let problem = no_file(target.file_type()).unwrap_or("is no file");
-                self.tree.unseen.push((link, problem.into()));
+                let problem = no_file(target.file_type());
+                self.tree.unseen.push((link, problem));
             }
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 self.tree.unseen.push((link, "is a symbolic link that leads nowhere".into()));
@@ -116,7 +115,7 @@ impl Walk {
         }
         if self.walked.iter().any(|(walked, _)| walked.starts_with(&real)) {
             let problem = "is a symbolic link to a folder above, and was not followed";
-            self.tree.closed.push((link.to_owned(), problem.into()));
+            self.tree.closed.push((link.to_owned(), problem));
             return Ok(());
         }
         self.folder(link)
