@@ -115,7 +115,7 @@ impl Walk {
         }
         if self.walked.iter().any(|(walked, _)| walked.starts_with(&real)) {
             let problem = "is a symbolic link to a folder above, and was not followed";
-            self.tree.closed.push((link.to_owned(), problem));
+            self.tree.closed.push((link.to_owned(), problem.into()));
             return Ok(());
         }
         self.folder(link)
