@@ -255,6 +255,7 @@ pyarrow.parquet.write_table(rows.append_column("null", pyarrow.nulls(3000)), f"{
     column_encoding={"long": "DELTA_BINARY_PACKED", "lesion": "DELTA_BYTE_ARRAY", "double": "BYTE_STREAM_SPLIT"})
 polars.from_arrow(rows).write_parquet(f"{folder}/polars.parquet", compression="snappy")
 duckdb.sql(f"copy (select * from rows) to '{folder}/duckdb.parquet' (format parquet, compression snappy)")
+polars.from_arrow(rows).write_parquet(f"{folder}/zstd.parquet")
 for name, column in {"date": "2026-11-25", "list": [1.0]}.items():
     odd = pyarrow.table({"patient": ["a"], "lesion": ["1"], "odd": [column]})
     if name == "date":
@@ -295,6 +296,8 @@ fn what_pyarrow_polars_and_duckdb_write_is_read() {
             assert!(read.eq(values.into_iter().cycle().take(3000)), "{file}: {name}");
         }
     }
+    let error = Table::read(&folder.path().join("zstd.parquet")).expect_err("polars' own default");
+    assert!(error.to_string().contains("compressed by ZSTD"), "{error}");
     for (file, kind) in [("date", "Date"), ("list", "nested")] {
         let error = Table::read(&folder.path().join(format!("{file}.parquet"))).expect_err(file);
         assert!(error.to_string().contains(&format!("column odd has type {kind}")), "{error}");

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
+use parquet::basic::{Compression, ConvertedType, LogicalType, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
@@ -28,6 +29,7 @@ pub(in crate::table) fn read(path: &Path, file: File) -> Result<Table> {
 fn read_groups(path: &Path, file: File) -> Result<Table> {
     let damaged = |e: ParquetError| damaged(path, &e);
     let file = SerializedFileReader::new(file).map_err(damaged)?;
+    check_compression(path, file.metadata())?;
     let schema = file.metadata().file_metadata().schema_descr();
     let kinds = kinds(path, schema)?;
     let names = schema.columns().iter().map(|column| column.name().to_owned()).collect();
@@ -43,6 +45,23 @@ fn read_groups(path: &Path, file: File) -> Result<Table> {
         return Err(damaged(ParquetError::General(problem)));
     }
     builder.finish()
+}
+
+/// # Errors
+/// The file is compressed in a way that this build does not read.
+fn check_compression(path: &Path, metadata: &ParquetMetaData) -> Result<()> {
+    let is_read = |c: &Compression| matches!(c, Compression::UNCOMPRESSED | Compression::SNAPPY);
+    let columns = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    match columns.map(ColumnChunkMetaData::compression).find(|c| !is_read(c)) {
+        None => Ok(()),
+        Some(other) => Err(Error::unsupported(
+            path,
+            format!(
+                "is compressed by {other}, which abscope does not read; write it with snappy or \
+                 without compression"
+            ),
+        )),
+    }
 }
 
 /// Rows are taken some at a time: a group may be the whole table.
