@@ -475,7 +475,7 @@ mod made_up {
             }
             let ct = try_read(&paths, SlicePolicy::Refuse).expect(syntax);
             assert_stack(&ct, 3);
-            let opened = abscope::ingest::dicom::object::open(&paths[0]).expect("reads");
+            let opened = Source::file(&paths[0]).open().expect("reads");
             let outer = opened.fields().item(Tag(0x0029, 0x1010)).expect("a sequence");
             let inner = outer.item(Tag(0x0029, 0x1030)).expect("a sequence");
             assert!(inner.has(Tag(0x0029, 0x1020)));

@@ -5,15 +5,16 @@
 //! fixtures/dicom/make.py, whose ROIs 1, 2, 5, 7 and 9 lie on the CT beside it.
 
 mod common;
+#[path = "common/dicom.rs"]
+mod dicom;
 
 use std::path::{Path, PathBuf};
 
 use abscope::error::Remedy;
 use abscope::ingest::{Case, LoadOptions, load};
-use dicom_core::value::DataSetSequence;
-use dicom_core::{DataElement, VR};
+use dicom::text;
+use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use dicom_object::InMemDicomObject;
 
 fn made(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/dicom").join(name)
@@ -28,16 +29,15 @@ fn renamed(folder: &Path, rois: &[(&str, &str, &str)]) -> PathBuf {
         let number = item.element(tags::ROI_NUMBER).expect("a number").to_str().expect("text");
         let number = number.trim().to_owned();
         let Some((_, name, kind)) = rois.iter().find(|(of, _, _)| *of == number) else { continue };
-        item.put(DataElement::new(tags::ROI_NAME, VR::LO, *name));
-        observed.push(InMemDicomObject::from_element_iter([
-            DataElement::new(tags::OBSERVATION_NUMBER, VR::IS, number.as_str()),
-            DataElement::new(tags::REFERENCED_ROI_NUMBER, VR::IS, number.as_str()),
-            DataElement::new(tags::RTROI_INTERPRETED_TYPE, VR::CS, *kind),
+        item.put(text(tags::ROI_NAME, VR::LO, *name));
+        observed.push(dicom::item([
+            text(tags::OBSERVATION_NUMBER, VR::IS, number.as_str()),
+            text(tags::REFERENCED_ROI_NUMBER, VR::IS, number.as_str()),
+            text(tags::RTROI_INTERPRETED_TYPE, VR::CS, *kind),
         ]));
     }
     file.put(named);
-    let observed = DataSetSequence::from(observed);
-    file.put(DataElement::new(tags::RTROI_OBSERVATIONS_SEQUENCE, VR::SQ, observed));
+    file.put(dicom::sequence(tags::RTROI_OBSERVATIONS_SEQUENCE, observed));
     let path = folder.join("set.dcm");
     file.write_to_file(&path).expect("written");
     path

@@ -79,16 +79,16 @@ fn dicom_pairs(
     found: &mut Discovery,
 ) -> Result<()> {
     let is_wanted = |series: &Series| wanted.is_none_or(|uid| uid == series.uid);
-    let mut delineations = catalogue.delineations();
-    delineations.retain(|d| {
-        catalogue.target(&d.patient.key, d.references).is_ok_and(is_wanted) || wanted.is_none()
-    });
     let mut names: Option<Pseudonyms> = None;
     let mut used: BTreeMap<*const Series, usize> = BTreeMap::new();
     let mut cases = std::mem::take(&mut found.manifest.cases);
-    let targets: Vec<_> =
-        delineations.iter().map(|d| catalogue.target(&d.patient.key, d.references)).collect();
-    for (delineation, target) in delineations.iter().zip(&targets) {
+    let pairs: Vec<_> = catalogue
+        .delineations()
+        .into_iter()
+        .map(|d| (d, catalogue.target(&d.patient.key, d.references)))
+        .filter(|(_, target)| wanted.is_none() || target.as_ref().is_ok_and(|s| is_wanted(s)))
+        .collect();
+    for (delineation, target) in &pairs {
         let mask = slashed(&delineation.instance.source.display()).into_owned();
         let series = match target {
             Ok(series) => *series,
@@ -113,7 +113,7 @@ fn dicom_pairs(
         // Several structure sets on one series number their ROIs from 1 each.
         *used.entry(series).or_default() += 1;
         let sets =
-            targets.iter().filter(|t| matches!(t, Ok(t) if std::ptr::eq(*t, series))).count();
+            pairs.iter().filter(|(_, t)| matches!(t, Ok(t) if std::ptr::eq(*t, series))).count();
         if sets > 1 {
             case.lesion = Some(format!("mask-{}", used[&std::ptr::from_ref(series)]));
         }

@@ -101,6 +101,10 @@ pub(super) fn elsewhere(catalogue: &Catalogue, series: &Series) -> usize {
 
 /// Files that may be slices of a CT series, by their names or places only: what is wrong with each.
 pub(super) fn suspects(catalogue: &Catalogue) -> Vec<(PathBuf, String)> {
+    // Most exports have none, and the files of a large one are many.
+    if catalogue.strays().iter().next().is_none() {
+        return Vec::new();
+    }
     let series = catalogue.series().map(|(_, series)| series).filter(|s| s.is_ct());
     let of = |series: &Series| {
         let neighbours = neighbours(catalogue, series);

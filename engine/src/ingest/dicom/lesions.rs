@@ -101,23 +101,24 @@ fn read_from(
 }
 
 impl Take<'_> {
-    /// The numbers of those that are taken, and what the others are called. Each
-    /// region is given by its number, which it shares with no other, its name and its type.
+    /// The numbers of those that are taken, and what those that are no lesions are called. Each region
+    /// is given by its number, which it shares with no other, its name and its type.
     fn of<'a>(
         &self,
         regions: impl Iterator<Item = (i64, &'a str, &'a str)>,
     ) -> (BTreeSet<i64>, Vec<String>) {
         let (mut taken, mut others) = (BTreeSet::new(), Vec::new());
         for (number, name, kind) in regions {
-            let (takes, other) = match self {
-                Self::Asked(wanted) => (wanted(number, name), false),
-                Self::Lesions => (is_lesion(name, kind), !is_lesion(name, kind)),
-                Self::All => (true, !is_lesion(name, kind)),
+            let is_lesion = is_lesion(name, kind);
+            let takes = match self {
+                Self::Asked(wanted) => wanted(number, name),
+                Self::Lesions => is_lesion,
+                Self::All => true,
             };
             if takes {
                 taken.insert(number);
             }
-            if other {
+            if !is_lesion && !matches!(self, Self::Asked(_)) {
                 let kind = if kind.is_empty() { String::new() } else { format!(", {kind}") };
                 others.push(format!("{number} ({name}{kind})"));
             }

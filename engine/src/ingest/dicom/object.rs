@@ -17,7 +17,6 @@ use super::unknown;
 pub use super::walk::PixelSpan;
 use super::walk::{self, Encoding};
 use crate::error::{Error, Problem, Result};
-use crate::ingest::open_file::OpenFile;
 
 /// A parsed data set.
 pub type DicomObject = InMemDicomObject;
@@ -75,26 +74,8 @@ impl Opened {
     }
 }
 
-/// Opens a file with all of its elements.
-///
-/// # Errors
-/// [`Error::Io`] if it cannot be read; [`Error::BadData`] if it is no DICOM file, or damaged.
-pub fn open(path: &Path) -> Result<Opened> {
-    let file: Bytes = Arc::new(OpenFile::open(path)?.whole()?);
-    open_bytes(path, file, true)?
-        .ok_or_else(|| Error::bad_data(path, "is not a DICOM file; name one, or a folder of them"))
-}
-
-/// Opens a file up to its pixel data, which stays where it is. `None` where the file is no DICOM.
-///
-/// # Errors
-/// [`Error::Io`] if it cannot be read; [`Error::BadData`] if it is damaged.
-pub fn open_header(path: &Path) -> Result<Option<Opened>> {
-    let file: Bytes = Arc::new(OpenFile::open(path)?.whole()?);
-    open_bytes(path, file, false)
-}
-
-/// The same from bytes; `path` names them in errors.
+/// Opens a file's bytes, with all of its elements or, unless `whole`, up to its pixel data, which stays
+/// where it is. `path` names it in errors; `None` where the bytes are no DICOM.
 ///
 /// # Errors
 /// [`Error::BadData`] if they are damaged.

@@ -26,12 +26,6 @@ const ON_CENTRE: f64 = 0.01;
 #[derive(Clone, Debug)]
 pub struct StructureSet {
     path: PathBuf,
-    /// FrameOfReferenceUID in which the contours are given.
-    pub frame_of_reference: Option<String>,
-    /// SeriesInstanceUIDs that it refers to.
-    pub referenced_series: Vec<String>,
-    /// SOPInstanceUIDs of images that it refers to.
-    pub referenced_instances: Vec<String>,
     /// The ROIs, by number.
     pub rois: Vec<Roi>,
 }
@@ -77,22 +71,8 @@ impl StructureSet {
                 format!("is no RTSTRUCT: its modality is {modality}"),
             ));
         }
-        let mut frames = BTreeSet::new();
-        let (mut series_uids, mut instances) = (BTreeSet::new(), BTreeSet::new());
-        for frame in fields.items(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE) {
-            frames.extend(frame.text(tags::FRAME_OF_REFERENCE_UID));
-            for study in frame.items(tags::RT_REFERENCED_STUDY_SEQUENCE) {
-                for series in study.items(tags::RT_REFERENCED_SERIES_SEQUENCE) {
-                    series_uids.extend(series.text(tags::SERIES_INSTANCE_UID));
-                    let images = series.items(tags::CONTOUR_IMAGE_SEQUENCE);
-                    instances
-                        .extend(images.filter_map(|i| i.text(tags::REFERENCED_SOP_INSTANCE_UID)));
-                }
-            }
-        }
         let mut rois: BTreeMap<i64, Roi> = BTreeMap::new();
         for item in fields.items(tags::STRUCTURE_SET_ROI_SEQUENCE) {
-            frames.extend(item.text(tags::REFERENCED_FRAME_OF_REFERENCE_UID));
             let number = number(&item, tags::ROI_NUMBER)?;
             let name = item.text(tags::ROI_NAME).unwrap_or_default();
             let roi = Roi {
@@ -127,13 +107,7 @@ impl StructureSet {
         for roi in rois.values_mut() {
             roi.drop_repeated();
         }
-        Ok(Self {
-            path: path.to_owned(),
-            frame_of_reference: frames.into_iter().next(),
-            referenced_series: series_uids.into_iter().collect(),
-            referenced_instances: instances.into_iter().collect(),
-            rois: rois.into_values().collect(),
-        })
+        Ok(Self { path: path.to_owned(), rois: rois.into_values().collect() })
     }
 
     /// Masks of the ROIs that `wanted` takes by number and name, on an image's grid.

@@ -3,7 +3,7 @@
 //! Frames are placed by their functional groups, in whatever order they come; slices without a frame
 //! are empty. Masks are on the segmentation's own grid.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dicom_dictionary_std::tags;
 use ndarray::Array3;
@@ -31,8 +31,6 @@ pub struct Segmentation<'a> {
     frames: Vec<PlacedFrame>,
     /// The segments, by number.
     pub segments: Vec<Segment>,
-    /// SeriesInstanceUIDs that it refers to.
-    pub referenced_series: Vec<String>,
 }
 
 /// A segment.
@@ -135,16 +133,12 @@ impl<'a> Segmentation<'a> {
                 return Err(fields.bad(format!("two segments have the number {number}")));
             }
         }
-        let series = fields.items(tags::REFERENCED_SERIES_SEQUENCE);
-        let series: BTreeSet<String> =
-            series.filter_map(|s| s.text(tags::SERIES_INSTANCE_UID)).collect();
         Ok(Self {
             opened,
             kind,
             size: [columns, rows],
             frames,
             segments: segments.into_values().collect(),
-            referenced_series: series.into_iter().collect(),
         })
     }
 

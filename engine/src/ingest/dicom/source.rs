@@ -14,6 +14,7 @@ use super::object::{self, Bytes, Opened};
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::open_file::OpenFile;
+use crate::input;
 
 /// The largest member that is inflated; the largest enhanced CT reach about 1 GiB.
 const MAX_MEMBER: u64 = 2 << 30;
@@ -64,7 +65,7 @@ impl Source {
     /// Its DICOM data set up to the pixel data; `None` where it is no DICOM.
     ///
     /// # Errors
-    /// As [`Source::bytes`] and [`object::open_header`].
+    /// As [`Source::bytes`] and [`object::open_bytes`].
     pub fn open_header(&self) -> Result<Option<Opened>> {
         object::open_bytes(&self.display(), self.bytes()?, false)
     }
@@ -72,7 +73,7 @@ impl Source {
     /// Its whole DICOM data set.
     ///
     /// # Errors
-    /// As [`Source::bytes`] and [`object::open`].
+    /// As [`Source::open_header`]; also where it is no DICOM.
     pub fn open(&self) -> Result<Opened> {
         let path = self.display();
         object::open_bytes(&path, self.bytes()?, true)?
@@ -161,8 +162,7 @@ pub(super) fn for_each_member(
 type Archive = zip::ZipArchive<BufReader<File>>;
 
 fn open_archive(path: &Path) -> Result<Archive> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    zip::ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(path, &e))
+    zip::ZipArchive::new(BufReader::new(input::open(path)?)).map_err(|e| damaged(path, &e))
 }
 
 fn inflate(archive: &mut Archive, index: usize, shown: &Path, limit: u64) -> Result<Vec<u8>> {
