@@ -3,7 +3,7 @@
 
 use abscope::extract::extract;
 use abscope::geometry::{Geometry, IndexBox};
-use abscope::ingest::{Case, Lesion};
+use abscope::ingest::{Case, Lesion, Scan};
 use abscope::mask::Mask;
 use abscope::patient::perturbations::measurement_errors;
 use abscope::signature::Model;
@@ -36,6 +36,7 @@ fn case() -> Case {
         volume: Volume::new(geometry, Voxels::I16(voxels)),
         lesions: vec![Lesion { id: "1".into(), name: None, site: None, mask }],
         kvp: Some(120.0),
+        scan: Scan::default(),
         inputs: Vec::new(),
         warnings: Vec::new(),
     }

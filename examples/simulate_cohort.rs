@@ -23,7 +23,7 @@ use std::path::Path;
 
 use abscope::extract::{describe_all, extract};
 use abscope::geometry::{Geometry, IndexBox};
-use abscope::ingest::{Case, Lesion};
+use abscope::ingest::{Case, Lesion, Scan};
 use abscope::mask::Mask;
 use abscope::plan::Plan;
 use abscope::preprocess::perturb::{Perturber, Ranges, Subject};
@@ -196,6 +196,7 @@ fn patient(number: u64) -> (Case, Vec<Truth>) {
         volume: Volume::new(geometry, Voxels::I16(voxels)),
         lesions,
         kvp: Some(kvp),
+        scan: Scan::default(),
         inputs: Vec::new(),
         warnings: Vec::new(),
     };

@@ -65,6 +65,7 @@ fn row(case: &Case, lesion: &Lesion, prepared: &[PreparedRegion], plan: &Plan) -
     row.name.clone_from(&lesion.name);
     row.site.clone_from(&lesion.site);
     row.kvp = case.kvp;
+    row.scan = case.scan.clone();
     row.volume_ml = Some(lesion.mask.volume_ml());
     row.plan_hash = Some(plan.hash());
     row.version = Some(env!("CARGO_PKG_VERSION").into());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::features::Columns;
+use crate::ingest::Scan;
 use crate::region::RegionFacts;
 use crate::value::{Missing, Value};
 
@@ -20,6 +21,8 @@ pub struct Row {
     pub site: Option<String>,
     /// Tube voltage of the series, kV.
     pub kvp: Option<f64>,
+    /// What else is known of the scan that the lesion was measured on.
+    pub scan: Scan,
     /// The batch (scanner, centre, protocol) for harmonisation, where known.
     pub batch: Option<String>,
     /// Volume of the lesion's voxels as delineated, mL.
@@ -52,6 +55,7 @@ impl Row {
             name: None,
             site: None,
             kvp: None,
+            scan: Scan::default(),
             batch: None,
             volume_ml: None,
             plan_hash: None,
@@ -60,6 +64,14 @@ impl Row {
             columns,
             values,
         }
+    }
+
+    /// What tells the lesion of a scan from all others of a table: patient, study, series and lesion.
+    pub fn identity(&self) -> [&str; 4] {
+        let Scan { study, series, .. } = &self.scan;
+        let study = study.as_deref().unwrap_or_default();
+        let series = series.as_deref().unwrap_or_default();
+        [&self.patient, study, series, &self.lesion]
     }
 
     /// The columns, shared by the rows of a table.

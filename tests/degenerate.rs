@@ -5,7 +5,7 @@ use abscope::extract::extract;
 use abscope::features::table::Edge;
 use abscope::features::{Aggregation, FEATURES, Feature};
 use abscope::geometry::{Geometry, IndexBox};
-use abscope::ingest::{Case, Lesion};
+use abscope::ingest::{Case, Lesion, Scan};
 use abscope::mask::Mask;
 use abscope::plan::Plan;
 use abscope::row::Row;
@@ -51,6 +51,7 @@ fn case_of_spacing(
         volume: Volume::new(grid, Voxels::F32(voxels)),
         lesions: vec![Lesion { id: "1".into(), name: None, site: None, mask }],
         kvp: None,
+        scan: Scan::default(),
         inputs: Vec::new(),
         warnings: Vec::new(),
     }

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use abscope::batch::discover::discover;
+use abscope::batch::manifest::Asked;
 use abscope::extract::extract;
-use abscope::ingest::{Case, LoadOptions, load};
+use abscope::ingest::{Case, LoadOptions, Scan, load};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
 use abscope::table::write_csv;
@@ -23,7 +24,7 @@ fn phantom(name: &str) -> PathBuf {
 }
 
 fn options() -> LoadOptions {
-    LoadOptions::default().patient("P".to_owned()).kvp(120.0)
+    common::options().kvp(120.0)
 }
 
 fn loaded(image: &str, mask: &str) -> Case {
@@ -31,6 +32,8 @@ fn loaded(image: &str, mask: &str) -> Case {
 }
 
 fn features(mut case: Case) -> Vec<u8> {
+    // NIfTI says nothing of its scan.
+    case.scan = Scan::default();
     for lesion in &mut case.lesions {
         // A label has no name; it is a column of its own and no feature.
         lesion.name = None;
@@ -159,7 +162,8 @@ fn inspect_shows_what_it_can_and_ends_with_status_1_where_something_cannot_be_re
 
 #[test]
 fn batch_finds_the_dicom_case_of_a_folder() {
-    let found = discover(&phantom("dicom"), true, None).expect("readable");
+    let asked = Asked { identify: true, ..Asked::default() };
+    let found = discover(&phantom("dicom"), &asked).expect("readable");
     assert_eq!(found.unmatched, []);
     let [case] = found.manifest.cases.as_slice() else { panic!("one case") };
     assert_eq!(case.patient, "1");

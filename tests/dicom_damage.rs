@@ -4,6 +4,7 @@
 //! Oracle: the stack of `common/dicom.rs`, on whose slices 2 and 3 a square of 9 voxels is drawn: 18
 //! voxels, whatever happens to the slices at the ends.
 
+mod common;
 #[path = "common/dicom.rs"]
 mod made;
 
@@ -11,8 +12,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use abscope::batch::discover::discover;
+use abscope::batch::manifest::Asked;
 use abscope::ingest::dicom::catalogue::Catalogue;
-use abscope::ingest::{Case, LoadOptions, load};
+use abscope::ingest::{Case, load};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -34,7 +36,7 @@ fn exam(listed: &[usize]) -> (TempDir, PathBuf) {
 }
 
 fn read(folder: &Path) -> abscope::Result<Case> {
-    load(folder, &folder.join("RS"), &LoadOptions::default().patient("P".to_owned()))
+    load(folder, &folder.join("RS"), &common::options())
 }
 
 fn refused(folder: &Path, parts: &[&str], what: &str) {
@@ -277,7 +279,7 @@ fn the_images_of_a_segmentation_must_be_there() {
         let name = n.to_string();
         std::fs::copy(made.join("ct").join(&name), folder.path().join(&name)).expect("copied");
     }
-    let options = || LoadOptions::default().patient("P".to_owned());
+    let options = || common::options();
     let read = || load(folder.path(), &made.join("binary"), &options());
     assert_eq!(read().expect("reads").lesions.len(), 2);
     for n in [0, 3] {
@@ -294,7 +296,8 @@ fn the_images_of_a_segmentation_must_be_there() {
 fn a_batch_finds_the_case_and_fails_it() {
     let (folder, exam) = exam(&[]);
     std::fs::write(exam.join("IM5"), b"").expect("written");
-    let found = discover(folder.path(), true, None).expect("readable");
+    let found =
+        discover(folder.path(), &Asked { identify: true, ..Asked::default() }).expect("readable");
     let [case] = found.manifest.cases.as_slice() else { panic!("one case") };
     let read = load(&case.image_path, &case.mask_path, &case.load_options(false));
     let problem = read.expect_err("refused").to_string();
@@ -318,7 +321,7 @@ fn archive(members: usize) -> (TempDir, PathBuf) {
 }
 
 fn read_archive(folder: &Path, path: &Path) -> abscope::Result<Case> {
-    load(path, &folder.join("RS"), &LoadOptions::default().patient("P".to_owned()))
+    load(path, &folder.join("RS"), &common::options())
 }
 
 #[test]

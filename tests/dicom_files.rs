@@ -2,6 +2,8 @@
 //!
 //! Oracle: the formulas from which the script made them, repeated here.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
 use abscope::geometry::Geometry;
@@ -121,7 +123,6 @@ fn every_orientation_and_multi_frame_has_its_voxels_in_place() {
 }
 
 fn case(image: &str, mask: &str, options: LoadOptions) -> Case {
-    let options = options.patient("P".to_owned());
     load(&made(image), &made(mask), &options).unwrap_or_else(|e| panic!("{mask}: {e}"))
 }
 
@@ -162,7 +163,7 @@ fn binary_segments_overlap_and_their_frames_come_in_any_order() {
         ("seg/ct", "seg/binary-shuffled", AXIAL),
         ("seg/oblique-ct", "seg/oblique", oblique),
     ] {
-        let case = case(image, mask, LoadOptions::default());
+        let case = case(image, mask, common::options());
         let names: Vec<_> = case.lesions.iter().map(|l| l.name.as_deref()).collect();
         assert_eq!(names, [Some("node one"), Some("node two")]);
         assert_mask(&case.lesions[0].mask, axes, first);
@@ -174,7 +175,7 @@ fn binary_segments_overlap_and_their_frames_come_in_any_order() {
 #[test]
 fn fractions_belong_from_the_threshold_on() {
     for (threshold, from) in [(None, 20), (Some(0.25), 10)] {
-        let options = LoadOptions::default().fractional_threshold(threshold);
+        let options = common::options().fractional_threshold(threshold);
         // The boxes end at column 13 of 40, below a half.
         let read = load(&made("seg/ct"), &made("seg/fractional"), &options.patient("P".to_owned()));
         if from == 20 {
@@ -193,7 +194,7 @@ fn fractions_belong_from_the_threshold_on() {
 
 #[test]
 fn label_maps_give_one_mask_per_value_also_for_a_part_of_the_slices() {
-    let case_of = |mask| case("seg/ct", mask, LoadOptions::default());
+    let case_of = |mask| case("seg/ct", mask, common::options());
     let whole = case_of("seg/labelmap");
     assert_mask(&whole.lesions[0].mask, AXIAL, |x, y, z| first(x, y, z) && !second(x, y, z));
     assert_mask(&whole.lesions[1].mask, AXIAL, second);
@@ -206,7 +207,7 @@ fn label_maps_give_one_mask_per_value_also_for_a_part_of_the_slices() {
 
 #[test]
 fn contours_fill_voxel_centres_and_keep_their_holes() {
-    let options = LoadOptions::default().roi(["GTV.*", "off image"]);
+    let options = common::options().roi(["GTV.*", "off image"]);
     let case = case("rtstruct/ct", "rtstruct/set", options);
     let outer = |x: usize, y: usize| (2..10).contains(&x) && (3..11).contains(&y);
     let hole = |x: usize, y: usize| (5..7).contains(&x) && (6..8).contains(&y);
@@ -223,7 +224,7 @@ fn contours_fill_voxel_centres_and_keep_their_holes() {
 
 #[test]
 fn empty_regions_and_points_are_told() {
-    let case = case("rtstruct/ct", "rtstruct/set", LoadOptions::default());
+    let case = case("rtstruct/ct", "rtstruct/set", common::options());
     let said = |part: &str| case.warnings.iter().any(|w| w.contains(part));
     assert!(said("ROI 5 (empty) is empty"), "{:?}", case.warnings);
     assert!(said("ROI 9 (marker): 1 contours are points"), "{:?}", case.warnings);
@@ -231,12 +232,12 @@ fn empty_regions_and_points_are_told() {
 
 #[test]
 fn a_folder_of_everything_needs_a_choice_and_lists_it() {
-    let problem = load(&made("seg"), &made("seg"), &LoadOptions::default()).expect_err("several");
+    let problem = load(&made("seg"), &made("seg"), &common::options()).expect_err("several");
     let problem = problem.to_string();
     assert!(problem.contains("6 structure sets or segmentations"), "{problem}");
     assert!(problem.contains("node one, node two"), "{problem}");
     // Each names its own series among several.
-    let case = case("seg", "seg/oblique", LoadOptions::default());
+    let case = case("seg", "seg/oblique", common::options());
     assert_eq!(case.lesions.len(), 2);
 }
 
@@ -247,7 +248,7 @@ fn damage(image: &str, mask: &str, step: usize) {
     let path = folder.path().join("mask");
     let whole = std::fs::read(made(mask)).expect("there");
     let read = || {
-        let options = LoadOptions::default().patient("P".to_owned());
+        let options = common::options();
         load(&made(image), &path, &options)
     };
     for length in (0..whole.len() - 2).step_by(step) {
@@ -323,7 +324,7 @@ fn refused_segmentation(change: impl FnOnce(&mut FileDicomObject<InMemDicomObjec
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("mask");
     file.write_to_file(&path).expect("written");
-    let read = load(&made("seg/ct"), &path, &LoadOptions::default());
+    let read = load(&made("seg/ct"), &path, &common::options());
     read.expect_err("refused").to_string()
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use abscope::extract::extract;
 use abscope::features::Family;
 use abscope::geometry::{CanonicalOrder, Geometry, IndexBox};
-use abscope::ingest::{Case, Lesion};
+use abscope::ingest::{self, Case, Lesion};
 use abscope::mask::Mask;
 use abscope::plan::Plan;
 use abscope::settings::Settings;
@@ -59,6 +59,7 @@ impl Scan {
                 mask: mask.expect("a voxel"),
             }],
             kvp: None,
+            scan: ingest::Scan::default(),
             inputs: Vec::new(),
             warnings: Vec::new(),
         };

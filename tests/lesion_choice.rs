@@ -64,7 +64,7 @@ fn outlines_organs_margins_and_doses_are_left_out_and_told() {
             ("9", "Dose 95[%]", ""),
         ],
     );
-    let case = read(&set, LoadOptions::default()).expect("reads");
+    let case = read(&set, common::options()).expect("reads");
     assert_eq!(ids(&case), ["2"]);
     let told = case.warnings.iter().find(|w| w.contains("left out")).expect("a warning");
     for one in ["1 (BODY, EXTERNAL)", "5 (Lung-Left, ORGAN)", "7 (PTV_met)", "9 (Dose 95[%])"] {
@@ -72,9 +72,9 @@ fn outlines_organs_margins_and_doses_are_left_out_and_told() {
     }
     assert!(!told.contains("met 2"), "{told}");
 
-    let asked = read(&set, LoadOptions::default().labels(["1"])).expect("reads");
+    let asked = read(&set, common::options().labels(["1"])).expect("reads");
     assert_eq!(ids(&asked), ["1"]);
-    let asked = read(&set, LoadOptions::default().roi(["ptv.*", "body"])).expect("reads");
+    let asked = read(&set, common::options().roi(["ptv.*", "body"])).expect("reads");
     assert_eq!(ids(&asked), ["1", "7"]);
     assert!(asked.warnings.iter().all(|w| !w.contains("left out")), "{:?}", asked.warnings);
 }
@@ -83,7 +83,7 @@ fn outlines_organs_margins_and_doses_are_left_out_and_told() {
 fn where_nothing_is_a_lesion_all_are_listed() {
     let folder = tempfile::tempdir().expect("a folder");
     let rois = ["1", "2", "5", "7", "9"].map(|number| (number, "Body", "EXTERNAL"));
-    let error = read(&renamed(folder.path(), &rois), LoadOptions::default()).expect_err("nothing");
+    let error = read(&renamed(folder.path(), &rois), common::options()).expect_err("nothing");
     let Some(Remedy::NameLesions { there }) = error.remedy() else { panic!("{error}") };
     assert_eq!(there.len(), 5);
     assert_eq!(there[0], "1 (Body, EXTERNAL)");

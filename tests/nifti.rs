@@ -192,7 +192,7 @@ fn a_damaged_checksum_is_noticed() {
 }
 
 fn loaded(image: &Path, mask: &Path) -> Result<Case, Error> {
-    load(image, mask, &LoadOptions::default().patient("P".to_owned()))
+    load(image, mask, &common::options())
 }
 
 /// What a case holds but for the hashes of its files.

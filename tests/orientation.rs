@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use abscope::extract::extract;
-use abscope::ingest::{LoadOptions, load};
+use abscope::ingest::load;
 use abscope::plan::Plan;
 use abscope::settings::Settings;
 use abscope::table::write_csv;
@@ -93,7 +93,7 @@ fn table(folder: &Path, source: [usize; 3], flip: [bool; 3]) -> String {
     let (image, mask) = (folder.join("image.nii.gz"), folder.join("mask.nii.gz"));
     stored(source, flip, Kind::I16, intensity).write(&image);
     stored(source, flip, Kind::U8, label).write(&mask);
-    let options = LoadOptions::default().patient("P".to_owned());
+    let options = common::options();
     let case = load(&image, &mask, &options).expect("loads");
     let plan = Plan::resolve(&Settings::parse(SETTINGS).expect("valid")).expect("resolves");
     let mut out = Vec::new();

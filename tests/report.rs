@@ -297,6 +297,8 @@ fn cohort() -> String {
     };
     let patient = |name: &str, scores: &[f64], gini: Option<f64>| CohortPatient {
         patient: name.into(),
+        study_day: None,
+        study: None,
         link: Some(format!("reports/{name}.html")),
         scores: scores.to_vec(),
         unscored: 0,

@@ -1,7 +1,7 @@
 //! A CSV file with a header, read record by record; what is wrong in it is told by file and line.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,13 +10,36 @@ use crate::input;
 
 /// Names of columns that a message lists before it stops.
 const LISTED: usize = 12;
+/// Bytes of the longest record: a file that is no CSV may have no line's end at all.
+const MAX_RECORD: u64 = 64 << 20;
 
 /// A CSV file whose header has been read. Names and cells come without the white space around them.
 #[derive(Debug)]
 pub struct CsvFile<R = File> {
     path: Arc<Path>,
     columns: Vec<String>,
-    reader: csv::Reader<R>,
+    reader: csv::Reader<Bounded<R>>,
+}
+
+/// A reader that fails where a record does not end.
+#[derive(Debug)]
+struct Bounded<R> {
+    reader: R,
+    /// Bytes since the last record.
+    of_record: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.of_record > MAX_RECORD {
+            let problem =
+                format!("has a line of more than {} MiB; is it another file?", MAX_RECORD >> 20);
+            return Err(io::Error::other(problem));
+        }
+        let read = self.reader.read(buffer)?;
+        self.of_record += read as u64;
+        Ok(read)
+    }
 }
 
 /// One record: the cells in the order of [`CsvFile::columns`].
@@ -43,6 +66,7 @@ impl<R: Read> CsvFile<R> {
     /// # Errors
     /// As [`CsvFile::open`].
     pub fn of(path: &Path, file: R) -> Result<Self> {
+        let file = Bounded { reader: file, of_record: 0 };
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
         // Spreadsheets put a byte order mark before the first name.
         let name = |name: &str| name.trim_start_matches('\u{feff}').trim().to_owned();
@@ -82,11 +106,18 @@ impl<R: Read> CsvFile<R> {
     /// # Errors
     /// Each one that cannot be read, is not UTF-8, or has not as many cells as the header.
     pub fn records(&mut self) -> impl Iterator<Item = Result<Record>> {
-        let path = &self.path;
-        self.reader.records().map(move |record| {
-            let cells = record.map_err(|e| damaged(path, e))?;
-            let line = cells.position().map_or(0, csv::Position::line);
-            Ok(Record { path: Arc::clone(path), line, cells })
+        let Self { path, reader, .. } = self;
+        std::iter::from_fn(move || {
+            reader.get_mut().of_record = 0;
+            let mut cells = csv::StringRecord::new();
+            match reader.read_record(&mut cells) {
+                Ok(false) => None,
+                Ok(true) => {
+                    let line = cells.position().map_or(0, csv::Position::line);
+                    Some(Ok(Record { path: Arc::clone(path), line, cells }))
+                }
+                Err(e) => Some(Err(damaged(path, e))),
+            }
         })
     }
 }
@@ -148,6 +179,19 @@ mod tests {
         );
         let missing = file.column("site").expect_err("no such column").to_string();
         assert_eq!(missing, "table.csv: has no column site; it has patient, dose");
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_read_into_memory() {
+        let endless = || io::repeat(b'x');
+        let error = CsvFile::of(Path::new("table.csv"), endless()).expect_err("no header");
+        assert!(error.to_string().contains("64 MiB"), "{error}");
+        let mut file =
+            CsvFile::of(Path::new("table.csv"), b"a\n1\n".chain(endless())).expect("a header");
+        let mut records = file.records();
+        assert!(records.next().is_some_and(|record| record.is_ok()));
+        let error = records.next().expect("a record").expect_err("endless").to_string();
+        assert!(error.contains("table.csv") && error.contains("64 MiB"), "{error}");
     }
 
     #[test]

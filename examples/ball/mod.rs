@@ -1,7 +1,7 @@
 //! A made-up scan with balls of tissue in it, for measuring.
 
 use abscope::geometry::{Geometry, IndexBox};
-use abscope::ingest::{Case, Lesion};
+use abscope::ingest::{Case, Lesion, Scan};
 use abscope::mask::Mask;
 use abscope::volume::{Volume, Voxels};
 use ndarray::Array3;
@@ -47,6 +47,7 @@ pub(crate) fn scan(diameter: usize, count: usize, range: f32) -> Case {
         volume: Volume::new(grid, Voxels::F32(intensities)),
         lesions,
         kvp: None,
+        scan: Scan::default(),
         inputs: Vec::new(),
         warnings: Vec::new(),
     }

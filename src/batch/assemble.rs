@@ -47,8 +47,8 @@ pub(super) struct Tables {
     cases: CsvFile,
     failures: CsvFile,
     warnings: CsvFile,
-    /// Patient and lesion of every row so far.
-    seen: BTreeSet<(String, String)>,
+    /// What tells every row so far from all others.
+    seen: BTreeSet<[String; 4]>,
     /// Tables that another format or a model left.
     outdated: Vec<PathBuf>,
     summary: Summary,
@@ -143,12 +143,12 @@ impl Tables {
         };
         if let Some(twice) = rows.iter().find(|row| self.seen.contains(&identity(row))) {
             let error = format!(
-                "lesion {} of patient {} is in the table already, from an earlier row of the \
-                 manifest",
+                "lesion {} of patient {} is in the table already, of the same scan, from an earlier row \
+                 of the manifest",
                 twice.lesion, twice.patient
             );
-            let way_out = "if they are different lesions, tell them apart in a column lesion; else \
-                           remove one of the rows";
+            let way_out = "if they are different lesions, tell them apart in a column lesion; if it is \
+                           another time point, in a column study; else remove one of the rows";
             return Ok(Err(Failure::new(case, Stage::Assemble, &error, way_out)));
         }
         for row in &rows {
@@ -203,6 +203,6 @@ impl Tables {
     }
 }
 
-fn identity(row: &Row) -> (String, String) {
-    (row.patient.clone(), row.lesion.clone())
+fn identity(row: &Row) -> [String; 4] {
+    row.identity().map(str::to_owned)
 }

@@ -2,8 +2,9 @@
 //!
 //! NIfTI files pair by name: a mask is a file whose name, or whose folder's name, has a word such as
 //! `mask`, `seg` or `label`; it belongs to the image whose name is the same without such words. A
-//! folder with one image takes all its masks for it. DICOM structure sets and segmentations go with
-//! the CT series that they refer to. What is left over is told, never guessed.
+//! folder with one image takes all its masks for it. A DICOM structure set or segmentation goes with
+//! the CT series that it refers to; of several of one series one is taken, the approved one, else the
+//! latest. What is left over is told, never guessed.
 //!
 //! Folder and file names of an export can hold a patient's name, so a patient is called by a
 //! pseudonym that follows from the folder's place; [`Manifest::write`] gives the list to edit.
@@ -14,13 +15,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::manifest::{CaseRequest, Manifest};
+use super::manifest::{Asked, CaseRequest, Manifest};
 use crate::digest::hex;
 use crate::error::Result;
-use crate::ingest::dicom::catalogue::{Catalogue, Series};
+use crate::ingest;
+use crate::ingest::dicom::catalogue::Catalogue;
 use crate::ingest::dicom::identity::Pseudonyms;
-use crate::ingest::dicom::select::Selection;
-use crate::ingest::dicom::source::Source;
 use crate::paths::slashed;
 
 /// What was found in a folder.
@@ -49,101 +49,52 @@ const MASK_WORDS: [&str; 14] = [
     "roi",
     "gtv",
 ];
+/// Words of nnU-Net's layout by which a file is an image, even a `lesion_000_0000.nii.gz`.
+const IMAGE_FOLDERS: [&str; 3] = ["imagestr", "imagests", "0000"];
 /// Words that say nothing but that the file is an image. `0000` is nnU-Net's first channel.
 const IMAGE_WORDS: [&str; 9] =
     ["image", "images", "imagestr", "imagests", "img", "ct", "scan", "volume", "0000"];
 
-/// Looks for pairs below a folder. Patients of DICOM files are called by their pseudonyms, or,
-/// where `identify`, by their own ids.
+/// Looks for pairs below a folder, or in a zip archive. Patients of DICOM files are called by their
+/// pseudonyms, or, where that is asked for, by their own ids.
 ///
 /// # Errors
 /// The folder cannot be read, or the key of the pseudonyms.
-pub fn discover(folder: &Path, identify: bool, series: Option<&str>) -> Result<Discovery> {
+pub fn discover(folder: &Path, asked: &Asked) -> Result<Discovery> {
     let catalogue = Catalogue::scan(folder)?;
     let files: Vec<PathBuf> = catalogue.nifti.iter().map(|p| slashed(p).into_owned()).collect();
     let mut discovery = nifti_pairs(folder, &files)?;
-    dicom_pairs(&catalogue, identify, series, &mut discovery)?;
+    dicom_pairs(&catalogue, asked, &mut discovery)?;
     let problems = catalogue.problems.iter().filter(|p| p.unreadable);
     discovery
         .unmatched
         .extend(problems.map(|p| (slashed(&p.file).into_owned(), p.problem.clone())));
     discovery.unmatched.sort();
+    discovery.manifest = discovery.manifest.asking(asked);
     Ok(discovery)
 }
 
-/// Structure sets and segmentations with the CT series that they refer to.
-fn dicom_pairs(
-    catalogue: &Catalogue,
-    identify: bool,
-    wanted: Option<&str>,
-    found: &mut Discovery,
-) -> Result<()> {
-    let is_wanted = |series: &Series| wanted.is_none_or(|uid| uid == series.uid);
-    let mut names: Option<Pseudonyms> = None;
-    let mut used: BTreeMap<*const Series, usize> = BTreeMap::new();
-    let mut cases = std::mem::take(&mut found.manifest.cases);
-    let pairs: Vec<_> = catalogue
-        .delineations()
-        .into_iter()
-        .map(|d| (d, catalogue.target(&d.patient.key, d.references)))
-        .filter(|(_, target)| wanted.is_none() || target.as_ref().is_ok_and(|s| is_wanted(s)))
-        .collect();
-    for (delineation, target) in &pairs {
-        let mask = slashed(&delineation.instance.source.display()).into_owned();
-        let series = match target {
-            Ok(series) => *series,
-            Err(problem) => {
-                found.unmatched.push((mask, problem.to_string()));
-                continue;
-            }
-        };
-        let selection = Selection::of(catalogue, series, Some(delineation));
-        let choice = selection.series.as_ref().expect("a series was given");
-        let patient = if identify && !choice.patient.id.is_empty() {
-            choice.patient.id.clone()
-        } else {
-            if names.is_none() {
-                names = Some(Pseudonyms::of_user()?);
-            }
-            let names = names.as_ref().expect("made above");
-            names.of(&choice.patient, &choice.study)
-        };
-        let image = common_folder(&choice.sources);
-        let mut case = CaseRequest::new(cases.len() + 1, patient, &image, &mask);
-        // Several structure sets on one series number their ROIs from 1 each.
-        *used.entry(series).or_default() += 1;
-        let sets =
-            pairs.iter().filter(|(_, t)| matches!(t, Ok(t) if std::ptr::eq(*t, series))).count();
-        if sets > 1 {
-            case.lesion = Some(format!("mask-{}", used[&std::ptr::from_ref(series)]));
-        }
-        case.selection = Some(Arc::new(selection));
-        cases.push(case);
+/// CT series with their structure sets and segmentations.
+fn dicom_pairs(catalogue: &Catalogue, asked: &Asked, found: &mut Discovery) -> Result<()> {
+    let pairs = ingest::pairs(catalogue, &asked.load_options());
+    let unmatched = pairs.unmatched.into_iter();
+    found.unmatched.extend(unmatched.map(|(file, why)| (slashed(&file).into_owned(), why)));
+    if pairs.selections.is_empty() {
+        return Ok(());
     }
-    for (_, series) in catalogue.series().filter(|(_, s)| s.is_ct() && is_wanted(s)) {
-        if !used.contains_key(&std::ptr::from_ref(series)) {
-            let problem = format!("CT series {} without structure set or segmentation", series.uid);
-            found.unmatched.push((common_folder(&series.sources()), problem));
-        }
+    let names = Pseudonyms::of_user()?;
+    let mut cases = std::mem::take(&mut found.manifest.cases);
+    for selection in pairs.selections {
+        let (Some(series), Some(mask)) = (&selection.series, &selection.delineation) else {
+            continue;
+        };
+        let patient = names.patient(&series.patient, &series.study, asked.identify);
+        let (image, mask) = (series.folder(), mask.source.display());
+        let case = CaseRequest::new(cases.len() + 1, patient, &slashed(&image), &slashed(&mask));
+        cases.push(CaseRequest { selection: Some(Arc::new(selection)), ..case });
     }
     found.manifest = Manifest::new(Vec::new(), cases);
     Ok(())
-}
-
-/// The deepest folder (or archive) that holds all files of a series, as it is shown.
-fn common_folder(sources: &[Source]) -> PathBuf {
-    if let [only] = sources {
-        return slashed(&only.file).into_owned();
-    }
-    let place = |s: &Source| match &s.member {
-        Some(_) => s.file.clone(),
-        None => s.file.parent().map(Path::to_owned).unwrap_or_default(),
-    };
-    let mut common = sources.first().map(place).unwrap_or_default();
-    for source in sources {
-        while !place(source).starts_with(&common) && common.pop() {}
-    }
-    slashed(&common).into_owned()
 }
 
 fn nifti_pairs(folder: &Path, files: &[PathBuf]) -> Result<Discovery> {
@@ -151,7 +102,8 @@ fn nifti_pairs(folder: &Path, files: &[PathBuf]) -> Result<Discovery> {
     let mut masks: Vec<(Vec<String>, PathBuf)> = Vec::new();
     for path in files {
         let words = words(path.strip_prefix(folder).unwrap_or(path));
-        let is_mask = words.iter().any(|word| MASK_WORDS.contains(&word.as_str()));
+        let is = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
+        let is_mask = is(&MASK_WORDS) && !is(&IMAGE_FOLDERS);
         let key: Vec<String> = words
             .into_iter()
             .filter(|w| !MASK_WORDS.contains(&w.as_str()) && !IMAGE_WORDS.contains(&w.as_str()))
@@ -246,7 +198,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
             std::fs::write(path, nifti_header()).expect("written");
         }
-        let discovery = discover(folder.path(), false, None).expect("readable");
+        let discovery = discover(folder.path(), &Asked::default()).expect("readable");
         let short =
             |path: &Path| path.strip_prefix(folder.path()).expect("inside").display().to_string();
         let pairs = discovery.manifest.cases.iter();
@@ -267,6 +219,10 @@ mod tests {
         let nnunet = ["imagesTr/x_001_0000.nii", "labelsTr/x_001.nii"];
         let expected = pairs(&[("imagesTr/x_001_0000.nii", "labelsTr/x_001.nii")]);
         assert_eq!(found(&nnunet), (expected, vec![]));
+
+        let named = ["imagesTr/lesion_7_0000.nii", "labelsTr/lesion_7.nii"];
+        let expected = pairs(&[("imagesTr/lesion_7_0000.nii", "labelsTr/lesion_7.nii")]);
+        assert_eq!(found(&named), (expected, vec![]));
 
         let folders = ["p1/ct.nii", "p1/mask.nii", "p2/ct.nii", "p2/liver_gtv.nii"];
         let expected = pairs(&[("p1/ct.nii", "p1/mask.nii"), ("p2/ct.nii", "p2/liver_gtv.nii")]);

@@ -6,6 +6,7 @@ use super::Options;
 use super::failures::{Failure, Stage};
 use super::load::{guarded, load};
 use super::manifest::{CaseRequest, Manifest};
+use super::shared;
 use crate::ingest::{Case, Lesion};
 use crate::plan::Plan;
 use crate::preprocess::{self, Preparation, PreparedRegion, discretise};
@@ -42,6 +43,8 @@ pub fn preview(
 ) {
     let shard: Vec<&CaseRequest> =
         manifest.cases.iter().filter(|case| options.shard.holds(&case.patient)).collect();
+    let looked = shared::look_once(&shard);
+    let shard: Vec<&CaseRequest> = looked.iter().collect();
     // As many at once as there are threads: memory stays that of a few cases.
     for cases in shard.chunks(rayon::current_num_threads().max(1)) {
         let previews: Vec<CasePreview> =

@@ -152,8 +152,7 @@ impl<'a> Engine<'a> {
             Err(failure) => return Ok(Status::Failed(failure)),
         };
         share.measured(footprint::measured(&case, &self.options.plan));
-        let content: Vec<String> =
-            case.inputs.iter().map(|i| format!("{}:{}", i.role, i.sha256)).collect();
+        let content = content(&case);
         let key = self.keys.of(request, &content);
         let resumed = self.journal.is_done(&key);
         if !resumed {
@@ -195,4 +194,15 @@ impl<'a> Engine<'a> {
         let report = scores::add(&mut record, request, &examined, scorer, self.options);
         Ok((record, report))
     }
+}
+
+/// What a case was read from: the hashes of its inputs, and what they say of the scan, in which other
+/// studies of the patient have a part.
+fn content(case: &Case) -> Vec<String> {
+    let mut content: Vec<String> =
+        case.inputs.iter().map(|i| format!("{}:{}", i.role, i.sha256)).collect();
+    if !case.scan.is_unknown() {
+        content.push(format!("scan:{}", serde_json::json!(case.scan)));
+    }
+    content
 }

@@ -99,8 +99,11 @@ fn way_out(remedy: &Remedy) -> Cow<'static, str> {
         Remedy::RegridMask => {
             "have masks of another grid put on the image's grid; then run the cohort again"
         }
-        Remedy::UnevenSlices => {
+        Remedy::UnevenSlices { spacing: true } => {
             "fetch the missing slices, or have uneven ones resampled; then run the cohort again"
+        }
+        Remedy::UnevenSlices { spacing: false } => {
+            "have the slices resampled onto a grid without the tilt; then run the cohort again"
         }
         Remedy::NameSeries { which, .. } => {
             return Cow::Owned(format!("name {} in the manifest's column series", which.words()));

@@ -22,6 +22,7 @@ use super::manifest::CaseRequest;
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::features::{Column, ColumnKey, Columns};
+use crate::ingest::Scan;
 use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::sites::SiteTable;
 use crate::output::OutputFile;
@@ -29,6 +30,7 @@ use crate::plan::corrections::{self, Correction, Version};
 use crate::region::RegionFacts;
 use crate::report::CohortPatient;
 use crate::row::Row;
+use crate::table::Cell;
 use crate::table::scores::ScoreRow;
 use crate::value::{Missing, Value};
 
@@ -61,6 +63,8 @@ struct StoredRow {
     name: Option<String>,
     site: Option<String>,
     kvp: Option<f64>,
+    #[serde(default)]
+    scan: Scan,
     volume_ml: f64,
     plan_hash: String,
     version: String,
@@ -101,6 +105,7 @@ impl Record {
                     name: row.name.clone(),
                     site: row.site.clone(),
                     kvp: row.kvp,
+                    scan: row.scan.clone(),
                     volume_ml: row.volume_ml.unwrap_or_default(),
                     plan_hash: row.plan_hash.clone().unwrap_or_default(),
                     version: row.version.clone().unwrap_or_default(),
@@ -111,20 +116,29 @@ impl Record {
         }
     }
 
-    /// The rows of the score table. Those that version 0.1.0 wrote of lesions without a score lack the
-    /// site, which the lesion's own row has.
+    /// The rows of the score table. Those that version 0.1.0 wrote have no columns of the scan, and of
+    /// lesions without a score they lack the site, which the lesion's own row has.
     pub fn score_rows(&self) -> Vec<Vec<String>> {
         let header = ScoreRow::header();
         let place = |name: &str| header.iter().position(|h| *h == name);
-        let places = place("lesion").zip(place("site"));
-        let (lesion, site) = places.expect("the score table has lesions and sites");
+        let [lesion, site, kvp, volume] = ["lesion", "site", "kvp", "volume_ml"]
+            .map(|name| place(name).expect("the score table has these columns"));
         let complete = |mut cells: Vec<String>| {
+            let lacking = header.len().saturating_sub(cells.len());
+            if lacking > 0 && cells.len() > site {
+                cells.splice(
+                    site + 1..site + 1,
+                    vec![String::new(); lacking.min(volume - site - 1)],
+                );
+            }
             let own = self.rows.iter().find(|row| cells.get(lesion) == Some(&row.lesion));
-            let known = own.and_then(|row| row.site.as_ref());
-            if let (Some(cell), Some(known)) = (cells.get_mut(site), known)
-                && cell.is_empty()
-            {
-                cell.clone_from(known);
+            for (at, known) in [
+                (site, own.and_then(|row| row.site.clone())),
+                (kvp, own.and_then(|row| row.kvp).map(|kvp| Cell::Number(kvp).to_string())),
+            ] {
+                if let Some(cell) = cells.get_mut(at).filter(|cell| cell.is_empty()) {
+                    cell.clone_from(&known.unwrap_or_default());
+                }
             }
             cells
         };
@@ -146,6 +160,7 @@ impl Record {
             row.name.clone_from(&stored.name);
             row.site.clone_from(&stored.site);
             row.kvp = stored.kvp;
+            row.scan = stored.scan.clone();
             row.volume_ml = Some(stored.volume_ml);
             row.plan_hash = Some(stored.plan_hash.clone());
             row.version = Some(stored.version.clone());
@@ -353,6 +368,8 @@ impl Keys {
 /// Digest of the paths, sizes and time stamps of a case's files; `None` where one cannot be seen.
 pub fn fingerprint(case: &CaseRequest) -> Option<String> {
     let mut digest = Sha256::new();
+    // Content that version 0.1.0 remembered says nothing of the scan.
+    digest.update(b"2\n");
     for path in case.files() {
         let mut files = walkdir::WalkDir::new(path).sort_by_file_name().into_iter();
         while let Some(entry) = files.next().transpose().ok()? {

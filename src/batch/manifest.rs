@@ -2,12 +2,16 @@
 //!
 //! CSV with the columns `patient`, `image` and `mask`, and, where wanted, `labels` (separated by
 //! semicolons), `roi` (a name or number, or a regular expression for the whole name), `series` (the
-//! SeriesInstanceUID of the CT), `site` (`liver`, or `1=liver;2=lung`), `kvp` and `lesion` (the id of a mask's only lesion, or, with a point, what stands before the ids of
-//! several: where each lesion has a mask of its own, all of them call it 1). Any further column is
-//! carried through to the tables. Paths are relative to the manifest.
+//! SeriesInstanceUID of the CT), `site` (`liver`, or `1=liver;2=lung`), `kvp`, `lesion` (the id of a
+//! mask's only lesion, or, with a point, what stands before the ids of several: where each lesion has a
+//! mask of its own, all of them call it 1), and what is known of the scan: `study` (what the time point
+//! is called), `study_day` (days since the patient's first study), `kernel`, `phase` and
+//! `slice_thickness_mm`. Any further column is carried through to the tables. Paths are relative to the
+//! manifest.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -15,14 +19,28 @@ use sha2::{Digest, Sha256};
 use crate::csv_file::{CsvFile, Record};
 use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::ingest::LoadOptions;
 use crate::ingest::dicom::select::Selection;
+use crate::ingest::{LoadOptions, Scan};
 use crate::paths::shown;
 use crate::table::{Carried, is_own_name};
 
 /// Columns with a meaning.
-const KNOWN: [&str; 9] =
-    ["patient", "image", "mask", "labels", "roi", "series", "site", "kvp", "lesion"];
+const KNOWN: [&str; 14] = [
+    "patient",
+    "image",
+    "mask",
+    "labels",
+    "roi",
+    "series",
+    "site",
+    "kvp",
+    "lesion",
+    "study",
+    "study_day",
+    "kernel",
+    "phase",
+    "slice_thickness_mm",
+];
 
 /// Which lesions of which images are wanted of a cohort: of each case whose row says nothing else.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +51,8 @@ pub struct Asked {
     pub roi: Option<String>,
     /// SeriesInstanceUID of the CT.
     pub series: Option<String>,
+    /// Whether ids of DICOM files take the place of pseudonyms.
+    pub identify: bool,
 }
 
 /// The cases of a cohort.
@@ -73,6 +93,10 @@ pub struct CaseRequest {
     pub sites: BTreeMap<String, String>,
     /// Tube voltage, kV.
     pub kvp: Option<f64>,
+    /// What the row says of the scan.
+    pub scan: Scan,
+    /// Whether ids of DICOM files take the place of pseudonyms.
+    pub identify: bool,
     /// The id of the case's only lesion, or what stands before the ids of several.
     pub lesion: Option<String>,
     /// One cell per carried column.
@@ -81,6 +105,17 @@ pub struct CaseRequest {
     pub selection: Option<Arc<Selection>>,
     /// What is wrong with the row; such a case fails before it is read.
     pub problem: Option<String>,
+}
+
+impl Asked {
+    /// What the readers are asked for.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions::default()
+            .labels(&self.labels)
+            .roi(&self.roi)
+            .series(self.series.clone())
+            .identify(self.identify)
+    }
 }
 
 impl CaseRequest {
@@ -99,6 +134,8 @@ impl CaseRequest {
             site: None,
             sites: BTreeMap::new(),
             kvp: None,
+            scan: Scan::default(),
+            identify: false,
             lesion: None,
             carried: Vec::new(),
             selection: None,
@@ -122,7 +159,9 @@ impl CaseRequest {
             .series(self.series.clone())
             .regrid_mask(regrid_mask)
             .patient(self.patient.clone())
+            .identify(self.identify)
             .kvp(self.kvp)
+            .scan(self.scan.clone())
             .sites(self.sites.clone())
             .selection(self.selection.clone())
     }
@@ -145,6 +184,12 @@ impl CaseRequest {
         }
         if let Some(series) = &self.series {
             canonical["series"] = series.as_str().into();
+        }
+        if !self.scan.is_unknown() {
+            canonical["scan"] = serde_json::json!(self.scan);
+        }
+        if self.identify {
+            canonical["identify"] = true.into();
         }
         canonical
     }
@@ -209,6 +254,7 @@ impl Manifest {
                 case.roi.clone_from(&asked.roi);
             }
             case.series = case.series.or_else(|| asked.series.clone());
+            case.identify = asked.identify;
             case
         });
         Self::new(self.carried, cases.collect())
@@ -268,6 +314,10 @@ fn is_plain_number(cell: &str) -> bool {
     cell.is_empty() || (!padded && cell.parse::<f64>().is_ok_and(f64::is_finite))
 }
 
+fn wrong(column: &str, cell: &str, what: &str) -> String {
+    format!("the manifest's {column} is \"{cell}\"; give {what}")
+}
+
 struct Row<'a> {
     header: &'a [String],
     record: &'a Record,
@@ -297,6 +347,25 @@ impl Row<'_> {
         case
     }
 
+    fn number<T: FromStr>(&self, column: &str, what: &str) -> Result<Option<T>, String> {
+        match self.cell(column) {
+            "" => Ok(None),
+            cell => match cell.parse() {
+                Ok(value) => Ok(Some(value)),
+                Err(_) => Err(wrong(column, cell, what)),
+            },
+        }
+    }
+
+    fn positive(&self, column: &str, what: &str) -> Result<Option<f64>, String> {
+        match self.number(column, what)? {
+            Some(value) if !(f64::is_finite(value) && value > 0.0) => {
+                Err(wrong(column, self.cell(column), what))
+            }
+            value => Ok(value),
+        }
+    }
+
     fn options(&self, case: &mut CaseRequest) -> Result<(), String> {
         for name in ["patient", "image", "mask"] {
             if self.cell(name).is_empty() {
@@ -316,17 +385,16 @@ impl Row<'_> {
                 None => case.site = Some(site),
             }
         }
-        let kvp = self.cell("kvp");
-        if !kvp.is_empty() {
-            let value = kvp.parse::<f64>().ok().filter(|v| v.is_finite() && *v > 0.0);
-            let Some(value) = value else {
-                return Err(format!(
-                    "the manifest's kvp is \"{kvp}\"; give the tube voltage in kV, such as 120"
-                ));
-            };
-            case.kvp = Some(value);
-        }
+        case.kvp = self.positive("kvp", "the tube voltage in kV, such as 120")?;
         let given = |name: &str| Some(self.cell(name).to_owned()).filter(|cell| !cell.is_empty());
+        case.scan = Scan {
+            study: given("study"),
+            series: None,
+            study_day: self.number("study_day", "whole days since the first study, such as 42")?,
+            kernel: given("kernel"),
+            phase: given("phase"),
+            slice_thickness_mm: self.positive("slice_thickness_mm", "it in mm, such as 2.5")?,
+        };
         case.roi = given("roi");
         case.series = given("series");
         case.lesion = given("lesion");

@@ -34,6 +34,7 @@ pub mod run;
 pub mod schedule;
 mod scores;
 pub mod shard;
+mod shared;
 #[cfg(test)]
 mod testing;
 
@@ -104,7 +105,8 @@ pub fn run(
     let journal = Journal::open(folder)?;
     let shard: Vec<&CaseRequest> =
         manifest.cases.iter().filter(|case| options.shard.holds(&case.patient)).collect();
-
+    let looked = shared::look_once(&shard);
+    let shard: Vec<&CaseRequest> = looked.iter().collect();
     let scorer = match &options.model {
         Some(model) => Some(model.scorer(Origin::Plan(&options.plan))?),
         None => None,

@@ -36,8 +36,10 @@ pub(super) fn add(
             Some(files)
         }
         Err(failure) => {
-            let unscored =
-                |row: &Row| provenance.unscored(&row.patient, &unscored(row, &failure)).texts();
+            let unscored = |row: &Row| {
+                let lesion = unscored(row, &failure);
+                provenance.unscored(&row.patient, &row.scan, &lesion).texts()
+            };
             record.scores = examined.rows().iter().map(unscored).collect();
             record.no_report = Some(failure.problem);
             None
@@ -51,6 +53,7 @@ fn unscored(row: &Row, failure: &Failure) -> Unscored {
         lesion: row.lesion.clone(),
         name: row.name.clone(),
         site: row.site.clone(),
+        kvp: row.kvp,
         volume_ml: row.volume_ml,
         reason: failure.problem.clone(),
     }

@@ -9,7 +9,7 @@ use super::manifest::CaseRequest;
 use super::shard::Shard;
 use crate::geometry::{Geometry, IndexBox};
 use crate::ingest::dicom::series::SlicePolicy;
-use crate::ingest::{Case, Lesion};
+use crate::ingest::{Case, Lesion, Scan};
 use crate::mask::Mask;
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -33,6 +33,7 @@ pub(super) fn case() -> Case {
         volume: Volume::new(grid, Voxels::I16(voxels)),
         lesions: vec![Lesion { id: "1".into(), name: None, site: Some("liver".into()), mask }],
         kvp: None,
+        scan: Scan::default(),
         inputs: Vec::new(),
         warnings: Vec::new(),
     }

@@ -1,5 +1,6 @@
 //! `abscope batch`: a cohort or a PACS export to one table.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use abscope::batch::progress::{Event, Progress};
 use abscope::batch::schedule::{default_bytes, parse_bytes};
 use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options, Summary, dry_run};
+use abscope::ingest::dicom::source::is_archive;
 use abscope::ingest::sites::SiteTable;
 use abscope::paths::shown;
 use abscope::plan::Plan;
@@ -27,6 +29,9 @@ use super::case;
 /// Exit status where cases failed, each named, and the others are written.
 const SOME_FAILED: u8 = 1;
 
+/// Files of one problem that are named, each on a line.
+const FILES_OF_A_PROBLEM: usize = 3;
+
 /// Extract a whole cohort to one table.
 ///
 /// The same command goes on where an interrupted run stopped. A case that fails is a row of
@@ -34,8 +39,8 @@ const SOME_FAILED: u8 = 1;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A manifest (CSV with the columns patient, image, mask and, where wanted, labels, roi, series,
-    /// site, kvp, lesion and any others, which are carried through), or a folder to search. The column roi
-    /// is a lesion's name or number, or a regular expression for the whole name; case does not matter.
+    /// site, kvp, lesion, study, study_day, kernel, phase, slice_thickness_mm and any others, which are
+    /// carried through), or a folder or zip archive to search. The column roi is a lesion's name or number, or a regular expression for the whole name; case does not matter.
     cases: PathBuf,
 
     /// The output folder: features, failures.csv, warnings.csv and, with a model, scores.csv,
@@ -98,8 +103,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     sites: Option<PathBuf>,
 
-    /// Call patients of DICOM files that were found in a folder by their PatientID instead of a
-    /// pseudonym.
+    /// Call patients of DICOM files that were found in a folder by their PatientID, and studies and series
+    /// by their UIDs, instead of pseudonyms.
     #[arg(long)]
     identify: bool,
 
@@ -157,14 +162,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         uneven_slices: args.uneven_slices.into(),
         site_table: args.sites.as_deref().map(SiteTable::read).transpose()?,
     };
-    let asked = Asked { labels: args.labels, roi: args.roi, series: args.series };
-    let discovery = cases(&args.cases, args.identify, &asked)?;
+    let asked =
+        Asked { labels: args.labels, roi: args.roi, series: args.series, identify: args.identify };
+    let discovery = cases(&args.cases, &asked)?;
     if args.dry_run {
         return dry_run(&discovery, &options);
     }
-    for (path, problem) in &discovery.unmatched {
-        eprintln!("left out: {}: {problem}", shown(path));
-    }
+    tell_left_out(&discovery.unmatched);
+    anyhow::ensure!(
+        !discovery.manifest.cases.is_empty(),
+        "{}: no image with a mask was found",
+        shown(&args.cases)
+    );
     let output = args.output.as_ref().expect("required without --dry-run");
     silence_panics();
     let log = Log::new(args.log_format);
@@ -191,17 +200,26 @@ fn plan(settings: Option<&PathBuf>, model: Option<&Model>) -> anyhow::Result<Pla
     Ok(plan)
 }
 
-fn cases(path: &Path, identify: bool, asked: &Asked) -> anyhow::Result<Discovery> {
-    if path.is_dir() {
-        let mut discovery = discover::discover(path, identify, asked.series.as_deref())?;
-        anyhow::ensure!(
-            !discovery.manifest.cases.is_empty(),
-            "{}: no image with a mask was found ({} files without a partner; --dry-run lists them)",
-            shown(path),
-            discovery.unmatched.len()
-        );
-        discovery.manifest = discovery.manifest.asking(asked);
-        return Ok(discovery);
+/// Files with the same problem share a line where there are many, as of one missing series.
+fn tell_left_out(unmatched: &[(PathBuf, String)]) {
+    let mut by_problem: BTreeMap<&str, Vec<&Path>> = BTreeMap::new();
+    for (path, problem) in unmatched {
+        by_problem.entry(problem).or_default().push(path);
+    }
+    for (problem, files) in by_problem {
+        for path in files.iter().take(FILES_OF_A_PROBLEM) {
+            eprintln!("left out: {}: {problem}", shown(path));
+        }
+        let more = files.len().saturating_sub(FILES_OF_A_PROBLEM);
+        if more > 0 {
+            eprintln!("left out: {more} more files with this problem (--dry-run lists them)");
+        }
+    }
+}
+
+fn cases(path: &Path, asked: &Asked) -> anyhow::Result<Discovery> {
+    if path.is_dir() || is_archive(path)? {
+        return Ok(discover::discover(path, asked)?);
     }
     Ok(Discovery { manifest: Manifest::read(path)?.asking(asked), unmatched: Vec::new() })
 }

@@ -27,8 +27,8 @@ pub(crate) struct CaseArgs {
     #[arg(long, value_name = "ROI")]
     roi: Vec<String>,
 
-    /// The CT series to take (SeriesInstanceUID), where a folder holds several; `abscope inspect`
-    /// lists them.
+    /// The CT series to take (SeriesInstanceUID, with # and its number for one of several volumes at the
+    /// same places), where a folder holds several; `abscope inspect` lists them.
     #[arg(long, value_name = "UID")]
     series: Option<String>,
 
@@ -49,7 +49,7 @@ pub(crate) struct CaseArgs {
     #[arg(long, value_name = "ID", value_parser = patient_id)]
     patient: Option<String>,
 
-    /// Show the PatientID of a DICOM image instead of a pseudonym.
+    /// Show PatientID, StudyInstanceUID and SeriesInstanceUID of a DICOM image instead of pseudonyms.
     #[arg(long, conflicts_with = "patient")]
     identify: bool,
 

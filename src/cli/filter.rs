@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use abscope::filters;
 use abscope::geometry::IndexBox;
-use abscope::ingest::nifti::read_image;
+use abscope::ingest::{LoadOptions, load_image};
 use abscope::output::OutputFolder;
 use abscope::output::nifti;
 use abscope::paths::shown;
@@ -19,8 +19,17 @@ use super::case;
 /// settings say.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The CT: a NIfTI file.
+    /// The CT: a NIfTI file, or a DICOM file, folder or zip archive.
     image: PathBuf,
+
+    /// The CT series to take (SeriesInstanceUID), where a folder holds several; `abscope inspect` lists
+    /// them.
+    #[arg(long, value_name = "UID")]
+    series: Option<String>,
+
+    /// What to do with missing or unevenly spaced slices and with gantry tilt.
+    #[arg(long, value_name = "POLICY", default_value = "refuse")]
+    uneven_slices: case::UnevenSlices,
 
     /// Settings (TOML) with at least one filter.
     #[arg(long, value_name = "FILE")]
@@ -44,11 +53,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         shown(&args.settings)
     );
     let folder = OutputFolder::create(&args.output, args.force)?;
-    let image = read_image(&args.image)?;
-    for warning in &image.warnings {
-        eprintln!("warning: {}: {warning}", shown(&args.image));
+    let options =
+        LoadOptions::default().series(args.series).uneven_slices(args.uneven_slices.into());
+    let (volume, warnings) = load_image(&args.image, &options)?;
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
     }
-    let volume = image.volume;
     let spacing = plan.processing().resampling.spacing_mm.resolve(volume.geometry().spacing);
     let grid = WorkingGrid::new(volume.geometry(), spacing);
     let whole = IndexBox::whole(grid.geometry.size);

@@ -65,8 +65,11 @@ impl Hints {
             Remedy::RegridMask if self.has("regrid-mask") => {
                 "pass --regrid-mask to put it on the image's grid by nearest voxel"
             }
-            Remedy::UnevenSlices if self.has("uneven-slices") => {
+            Remedy::UnevenSlices { spacing: true } if self.has("uneven-slices") => {
                 "fetch the missing slices, or pass --uneven-slices resample to interpolate"
+            }
+            Remedy::UnevenSlices { spacing: false } if self.has("uneven-slices") => {
+                "pass --uneven-slices resample to interpolate onto a grid without the tilt"
             }
             Remedy::NameSeries { which, .. } if self.has("series") => {
                 return format!("choose {} with --series:{}", which.words(), remedy.choices());
@@ -114,7 +117,8 @@ mod tests {
     fn remedies() -> Vec<Remedy> {
         vec![
             Remedy::RegridMask,
-            Remedy::UnevenSlices,
+            Remedy::UnevenSlices { spacing: true },
+            Remedy::UnevenSlices { spacing: false },
             Remedy::NameSeries { which: WhichSeries::One, there: vec!["1.2: 3 files".into()] },
             Remedy::ConfirmSeries,
             Remedy::NameDelineation { there: vec!["set.dcm".into()] },

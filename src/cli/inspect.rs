@@ -35,7 +35,7 @@ pub(crate) struct Args {
     identify: bool,
 }
 
-/// A NIfTI file with more labels is shown as an image.
+/// A NIfTI file with more labels is shown as an image, which it may be.
 const MAX_LABELS: usize = 100;
 
 #[derive(Serialize)]
@@ -55,6 +55,9 @@ struct PatientView {
 #[derive(Serialize)]
 struct StudyView {
     uid: String,
+    /// Days from the patient's first study here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<i64>,
     series: Vec<SeriesView>,
     delineations: Vec<DelineationView>,
 }
@@ -62,6 +65,10 @@ struct StudyView {
 #[derive(Serialize)]
 struct SeriesView {
     uid: String,
+    /// What `--series` takes for it.
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     modality: String,
     files: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +81,8 @@ struct SeriesView {
     slice_thickness_mm: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contrast: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<String>,
     warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -82,6 +91,9 @@ struct SeriesView {
 #[derive(Serialize)]
 struct DelineationView {
     kind: String,
+    /// Label, day from the patient's first study, time and approval.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    about: String,
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     series: Option<String>,
@@ -157,6 +169,7 @@ fn inspect(root: &Path, catalogue: &Catalogue, names: Option<&Pseudonyms>) -> In
                     .filter(|d| study.series.iter().any(|s| std::ptr::eq(s, d.series)));
                 StudyView {
                     uid: study.uid.clone(),
+                    day: patient.study_day(study),
                     series: study
                         .series
                         .iter()
@@ -181,7 +194,7 @@ fn inspect(root: &Path, catalogue: &Catalogue, names: Option<&Pseudonyms>) -> In
 fn id_of(patient: &Patient, names: Option<&Pseudonyms>) -> String {
     let study = patient.studies.first().map_or("", |s| s.uid.as_str());
     match names {
-        Some(names) => names.of(&patient.key, study),
+        Some(names) => names.patient(&patient.key, study, false),
         None if patient.key.id.is_empty() => "(no PatientID)".into(),
         None => patient.key.id.clone(),
     }
@@ -190,6 +203,8 @@ fn id_of(patient: &Patient, names: Option<&Pseudonyms>) -> String {
 fn series_view(series: &Series) -> SeriesView {
     let mut view = SeriesView {
         uid: series.uid.clone(),
+        name: series.name(),
+        description: series.description.clone(),
         modality: series.modality.clone(),
         files: series.instances.len(),
         geometry: None,
@@ -197,6 +212,7 @@ fn series_view(series: &Series) -> SeriesView {
         kernel: None,
         slice_thickness_mm: None,
         contrast: None,
+        phase: None,
         warnings: Vec::new(),
         problem: None,
     };
@@ -207,6 +223,10 @@ fn series_view(series: &Series) -> SeriesView {
         view.warnings.push("holds localizers only".into());
         return view;
     }
+    if let Some(part) = &series.part {
+        let volumes = format!("one of {} volumes at the same places: {part}", part.of);
+        view.warnings.push(volumes);
+    }
     match series::survey(&series.sources()) {
         Ok(survey) => {
             view.geometry = Some(survey.geometry);
@@ -214,7 +234,8 @@ fn series_view(series: &Series) -> SeriesView {
             view.kernel = survey.acquisition.kernel;
             view.slice_thickness_mm = survey.acquisition.slice_thickness;
             view.contrast = survey.acquisition.contrast;
-            view.warnings = survey.warnings;
+            view.phase = survey.acquisition.phase;
+            view.warnings.extend(survey.warnings);
         }
         Err(e) => view.problem = Some(e.to_string()),
     }
@@ -222,11 +243,12 @@ fn series_view(series: &Series) -> SeriesView {
 }
 
 fn delineation(root: &Path, catalogue: &Catalogue, found: &Delineation<'_>) -> DelineationView {
-    let target = catalogue.target(&found.patient.key, found.references);
+    let target = catalogue.target(found);
     let mut view = DelineationView {
         kind: found.series.modality.clone(),
+        about: found.references.about.words(found.patient),
         file: short(root, &found.instance.source.display()),
-        series: target.as_ref().ok().map(|s| s.uid.clone()),
+        series: target.as_ref().ok().map(|s| s.name()),
         regions: Vec::new(),
         warnings: target.as_ref().err().map(ToString::to_string).into_iter().collect(),
         problem: None,
@@ -249,10 +271,10 @@ fn delineation(root: &Path, catalogue: &Catalogue, found: &Delineation<'_>) -> D
         .references
         .regions
         .iter()
-        .map(|(number, name)| RegionView {
-            id: number.to_string(),
-            name: name.clone(),
-            volume_ml: volumes.get(number).copied(),
+        .map(|region| RegionView {
+            id: region.number.to_string(),
+            name: region.name.clone(),
+            volume_ml: volumes.get(&region.number).copied(),
         })
         .collect();
     view
@@ -278,10 +300,17 @@ fn nifti_view(root: &Path, path: &Path) -> NiftiView {
             };
             view.labels = labels.masks.iter().map(region).collect();
         }
-        _ => match nifti::read_image(path) {
+        labels => match nifti::read_image(path) {
             Ok(image) => {
                 view.geometry = Some(image.volume.geometry().clone());
                 view.warnings = image.warnings;
+                if let Ok(labels) = labels {
+                    let many = labels.masks.len();
+                    view.warnings.push(format!(
+                        "shown as an image; as a mask, its {many} different whole numbers above 0 are \
+                         as many lesions"
+                    ));
+                }
             }
             Err(e) => view.problem = Some(e.to_string()),
         },
@@ -307,9 +336,12 @@ fn tree(found: &Inspection) -> String {
     for patient in &found.patients {
         line(0, format!("patient {}", patient.id));
         for study in &patient.studies {
-            line(1, format!("study {}", study.uid));
+            let day = study.day.map_or_else(String::new, |day| format!(", day {day}"));
+            line(1, format!("study {}{day}", study.uid));
             for series in &study.series {
-                line(2, format!("{} series {}", series.modality, series.uid));
+                let described = series.description.as_ref().map(|text| format!(" \"{text}\""));
+                let described = described.unwrap_or_default();
+                line(2, format!("{} series {}{described}", series.modality, series.name));
                 line(3, facts(series));
                 for warning in &series.warnings {
                     line(3, format!("warning: {warning}"));
@@ -321,7 +353,11 @@ fn tree(found: &Inspection) -> String {
             for set in &study.delineations {
                 let target =
                     set.series.as_ref().map_or_else(String::new, |s| format!(" of series {s}"));
-                line(2, format!("{} {}{target}", set.kind, set.file));
+                let about = match set.about.as_str() {
+                    "" => String::new(),
+                    about => format!(" ({about})"),
+                };
+                line(2, format!("{} {}{about}{target}", set.kind, set.file));
                 regions(&set.regions, &mut line);
                 for warning in &set.warnings {
                     line(3, format!("warning: {warning}"));
@@ -374,6 +410,7 @@ fn facts(series: &SeriesView) -> String {
     }
     facts.extend(series.kernel.as_ref().map(|k| format!("kernel {k}")));
     facts.extend(series.contrast.as_ref().map(|c| format!("contrast {c}")));
+    facts.extend(series.phase.as_ref().map(|phase| format!("phase {phase}")));
     facts.join(", ")
 }
 

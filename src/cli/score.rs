@@ -95,12 +95,12 @@ impl Output {
     }
 }
 
-/// Scores every patient of a table, patients in the table's order.
+/// Scores each patient's each scan, in the table's order.
 fn assess_table(model: &Model, table: &Table, seed: u64) -> anyhow::Result<Vec<Assessment>> {
     let scorer = model.scorer(Origin::of_table(table)?)?;
     let options = AssessOptions::default().seed(seed);
     let assess = |rows: Vec<_>| {
         assess_rows(&scorer, &rows, options).with_context(|| format!("patient {}", rows[0].patient))
     };
-    table.by_patient().into_iter().map(assess).collect()
+    table.by_scan().into_iter().map(assess).collect()
 }

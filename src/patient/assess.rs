@@ -7,7 +7,7 @@ use super::perturbations::measurement_errors;
 use super::ranking::{Certainty, Ranking};
 use super::uncertainty::{DRAWS, ErrorSource, LEVEL, MeasurementError, ScoreDraws, ScoreInterval};
 use crate::error::Result;
-use crate::ingest::Case;
+use crate::ingest::{Case, Scan};
 use crate::row::Row;
 use crate::signature::domain::{Flag, FlagCode, Severity};
 use crate::signature::model::Model;
@@ -49,6 +49,8 @@ pub struct Unscored {
     pub name: Option<String>,
     /// Its site, where it is known.
     pub site: Option<String>,
+    /// Tube voltage, kV.
+    pub kvp: Option<f64>,
     /// Volume, mL.
     pub volume_ml: Option<f64>,
     /// Why.
@@ -90,6 +92,8 @@ pub struct UncertaintyBasis {
 pub struct Assessment {
     /// The patient's pseudonymous id.
     pub patient: String,
+    /// The scan that the lesions were measured on.
+    pub scan: Scan,
     /// What was found, in plain words.
     pub headline: Vec<String>,
     /// The lesions from the lowest score to the highest.
@@ -209,6 +213,7 @@ pub fn assess(
                 lesion: lesion.lesion.clone(),
                 name: lesion.name.clone(),
                 site: lesion.site.clone(),
+                kvp: lesion.kvp,
                 volume_ml: lesion.volume_ml,
                 reason: refusal.to_string(),
             }),
@@ -241,6 +246,7 @@ pub fn assess(
     let assessed = assessed(model, &scored, &draws, &ranking);
     let mut assessment = Assessment {
         patient: lesions.first().map(|l| l.patient.clone()).unwrap_or_default(),
+        scan: lesions.first().map(|l| l.scan.clone()).unwrap_or_default(),
         headline: Vec::new(),
         lesions: assessed,
         unscored,

@@ -1,6 +1,7 @@
 //! An assessment as rows of the score table.
 
 use super::assess::{AssessedLesion, Assessment, Unscored};
+use crate::ingest::Scan;
 use crate::signature::Model;
 use crate::table::scores::{Score, ScoreRow};
 
@@ -24,13 +25,13 @@ impl Provenance {
 
     /// A patient's lesions from low to high, then those without a score.
     pub fn rows<'a>(&'a self, patient: &'a Assessment) -> impl Iterator<Item = ScoreRow> + 'a {
-        let scored = patient.lesions.iter().map(|lesion| self.scored(&patient.patient, lesion));
-        let unscored =
-            patient.unscored.iter().map(|lesion| self.unscored(&patient.patient, lesion));
+        let Assessment { patient: id, scan, .. } = patient;
+        let scored = patient.lesions.iter().map(|lesion| self.scored(id, scan, lesion));
+        let unscored = patient.unscored.iter().map(|lesion| self.unscored(id, scan, lesion));
         scored.chain(unscored)
     }
 
-    fn scored(&self, patient: &str, lesion: &AssessedLesion) -> ScoreRow {
+    fn scored(&self, patient: &str, scan: &Scan, lesion: &AssessedLesion) -> ScoreRow {
         let score = &lesion.score;
         let interval = lesion.interval.as_ref();
         let worst = score.flags.iter().map(|flag| flag.severity).max();
@@ -38,6 +39,7 @@ impl Provenance {
             lesion: score.lesion.clone(),
             name: score.name.clone(),
             site: score.site.clone(),
+            kvp: score.kvp,
             volume_ml: score.volume_ml,
             score: Some(Score {
                 linear_predictor: score.linear_predictor,
@@ -57,25 +59,27 @@ impl Provenance {
                 flags: score.flags.iter().map(|flag| flag.code.name().to_owned()).collect(),
                 worst_flag: worst.map(|severity| severity.name().to_owned()),
             }),
-            ..self.row(patient)
+            ..self.row(patient, scan)
         }
     }
 
     /// The row of a lesion without a score.
-    pub fn unscored(&self, patient: &str, lesion: &Unscored) -> ScoreRow {
+    pub fn unscored(&self, patient: &str, scan: &Scan, lesion: &Unscored) -> ScoreRow {
         ScoreRow {
             lesion: lesion.lesion.clone(),
             name: lesion.name.clone(),
             site: lesion.site.clone(),
+            kvp: lesion.kvp,
             volume_ml: lesion.volume_ml,
             unscored_because: Some(lesion.reason.clone()),
-            ..self.row(patient)
+            ..self.row(patient, scan)
         }
     }
 
-    fn row(&self, patient: &str) -> ScoreRow {
+    fn row(&self, patient: &str, scan: &Scan) -> ScoreRow {
         ScoreRow {
             patient: patient.to_owned(),
+            scan: scan.clone(),
             model: self.name.clone(),
             model_hash: self.hash.clone(),
             note: self.note.clone(),

@@ -1,5 +1,7 @@
 //! A page over many patients: how far each one's lesions spread.
 
+use std::collections::BTreeMap;
+
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
@@ -43,12 +45,18 @@ impl From<&Model> for CohortSignature {
     }
 }
 
-/// One patient of the page.
+/// One patient of the page: one scan, where there are several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CohortPatient {
     /// The pseudonymous id.
     pub patient: String,
+    /// Days from the patient's first study to the one that was measured, where that is known.
+    #[serde(default)]
+    pub study_day: Option<i64>,
+    /// What the study is called.
+    #[serde(default)]
+    pub study: Option<String>,
     /// Where the patient's own report lies, relative to the page.
     pub link: Option<String>,
     /// Linear predictors of the lesions, from low to high.
@@ -71,6 +79,13 @@ pub struct CohortPatient {
     pub warnings: usize,
 }
 
+impl CohortPatient {
+    /// Which of the patient's scans it is.
+    fn time(&self) -> Option<String> {
+        self.study_day.map(|day| format!("day {day}")).or_else(|| self.study.clone())
+    }
+}
+
 impl From<&Assessment> for CohortPatient {
     fn from(assessment: &Assessment) -> Self {
         let value = |id: &str| assessment.heterogeneity.measure(id).and_then(|m| m.value);
@@ -78,6 +93,8 @@ impl From<&Assessment> for CohortPatient {
         let flags = lesions.iter().flat_map(|l| &l.score.flags);
         Self {
             patient: assessment.patient.clone(),
+            study_day: assessment.scan.study_day,
+            study: assessment.scan.study.clone(),
             link: None,
             scores: lesions.iter().map(|l| l.score.linear_predictor).collect(),
             unscored: assessment.unscored.len(),
@@ -101,6 +118,8 @@ impl From<&Assessment> for CohortPatient {
 struct Row<'a> {
     #[serde(flatten)]
     patient: &'a CohortPatient,
+    /// Which of the patient's scans, where there are several.
+    time: Option<String>,
     lesions: usize,
     minimum: Option<f64>,
     maximum: Option<f64>,
@@ -118,6 +137,10 @@ pub fn cohort_page(
     title: &str,
     patients: &[CohortPatient],
 ) -> Result<String> {
+    let mut scans: BTreeMap<&str, usize> = BTreeMap::new();
+    for patient in patients {
+        *scans.entry(&patient.patient).or_default() += 1;
+    }
     let all = || patients.iter().flat_map(|p| p.scores.iter().copied());
     let low = all().fold(f64::INFINITY, f64::min);
     let high = all().fold(f64::NEG_INFINITY, f64::max);
@@ -131,6 +154,7 @@ pub fn cohort_page(
         .iter()
         .map(|patient| Row {
             patient,
+            time: (scans[patient.patient.as_str()] > 1).then(|| patient.time()).flatten(),
             lesions: patient.scores.len(),
             minimum: patient.scores.first().copied(),
             maximum: patient.scores.last().copied(),
@@ -145,6 +169,7 @@ pub fn cohort_page(
             model => Value::from(Serde(signature)),
             version => env!("CARGO_PKG_VERSION"),
             rows => Value::from(Serde(&rows)),
+            patients => scans.len(),
             lesion_count => all().count(),
             cutoff => signature.cutoff.filter(|c| (low..=high).contains(c)).map(x),
             low => low.is_finite().then_some(low),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::pictures::{self, View};
 use super::{Examined, Report};
 use crate::error::{Error, Result};
+use crate::ingest::Case;
 use crate::patient::AssessedLesion;
 use crate::patient::heterogeneity::Measure;
 use crate::patient::words;
@@ -54,6 +55,7 @@ pub(super) fn page(report: &Report<'_>) -> Result<String> {
             ring => plan.processing().ring.map(|r| format!("{} to {} mm", r.inner_mm, r.outer_mm)),
             plan_hash => plan.hash(),
             plan_toml => plan.to_toml(),
+            scan => scan_words(case),
             inputs => Value::from(Serde(&case.inputs)),
             version => env!("CARGO_PKG_VERSION"),
             warnings => Value::from(Serde(report.warnings())),
@@ -65,6 +67,20 @@ pub(super) fn page(report: &Report<'_>) -> Result<String> {
             map => Value::from(Serde(pictures::body_map(case))),
         },
     )
+}
+
+/// What is known of the scan.
+fn scan_words(case: &Case) -> String {
+    let scan = &case.scan;
+    let mut words: Vec<String> = Vec::new();
+    words.extend(scan.study_day.map(|day| format!("day {day} from the first study found")));
+    words.extend(scan.study.as_ref().map(|study| format!("study {study}")));
+    words.extend(scan.series.as_ref().map(|series| format!("series {series}")));
+    words.extend(scan.phase.as_ref().map(|phase| format!("phase {phase}")));
+    words.extend(case.kvp.map(|kvp| format!("{} kVp", number(kvp))));
+    words.extend(scan.kernel.as_ref().map(|kernel| format!("kernel {kernel}")));
+    words.extend(scan.slice_thickness_mm.map(|t| format!("slices of {} mm", number(t))));
+    words.join(", ")
 }
 
 fn response_name(link: Link) -> Option<&'static str> {

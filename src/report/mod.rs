@@ -232,6 +232,7 @@ impl Report<'_> {
                 "model_hash": model.hash(),
                 "inputs": case.inputs,
                 "kvp": case.kvp,
+                "scan": case.scan,
             },
         })
     }

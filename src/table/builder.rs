@@ -9,6 +9,7 @@ use super::field::{Fact, Identity};
 use super::read::{Entry, Table, not_a_number};
 use crate::error::{Error, Result};
 use crate::features::{Column, ColumnKey, Columns};
+use crate::ingest::Scan;
 use crate::region::{Region, RegionFacts};
 use crate::row::Row;
 use crate::value::{Missing, Value};
@@ -54,7 +55,8 @@ pub(super) struct Builder<'a> {
     header: Vec<String>,
     roles: Vec<Role>,
     rows: Vec<Pending>,
-    seen: BTreeMap<(String, String), u64>,
+    /// The line of each scan's lesion.
+    seen: BTreeMap<[String; 4], u64>,
 }
 
 impl<'a> Builder<'a> {
@@ -100,16 +102,26 @@ impl<'a> Builder<'a> {
             return Err(Error::bad_data(self.path, format!("line {line}: has no patient")));
         };
         let lesion = text(Identity::Lesion).unwrap_or_else(|| "1".into());
-        if let Some(first) = self.seen.insert((patient.clone(), lesion.clone()), line) {
+        let mut row = Row::new(patient, lesion, Arc::default(), Vec::new());
+        row.scan = Scan {
+            study: text(Identity::Study),
+            series: text(Identity::Series),
+            study_day: line_of.day(place(Identity::StudyDay))?,
+            kernel: text(Identity::Kernel),
+            phase: text(Identity::Phase),
+            slice_thickness_mm: number(Identity::SliceThicknessMm)?,
+        };
+        if let Some(first) = self.seen.insert(row.identity().map(str::to_owned), line) {
             return Err(Error::bad_data(
                 self.path,
                 format!(
-                    "lines {first} and {line} are both lesion {lesion} of patient {patient}; \
-                     remove one, or give the lesions different ids in a column \"lesion\""
+                    "lines {first} and {line} are both lesion {} of patient {} on one scan; remove \
+                     one, or give different ids to lesions in a column \"lesion\" and to time points \
+                     in a column \"study\"",
+                    row.lesion, row.patient
                 ),
             ));
         }
-        let mut row = Row::new(patient, lesion, Arc::default(), Vec::new());
         row.name = text(Identity::Name);
         row.site = text(Identity::Site);
         row.kvp = number(Identity::Kvp)?;
@@ -276,6 +288,19 @@ impl Line<'_> {
             Some(value) => Ok(value.ok()),
             None => Err(not_a_number(self.path, self.line, column, &cell.to_string())),
         }
+    }
+
+    fn day(&self, at: Option<usize>) -> Result<Option<i64>> {
+        let Some(at) = at else { return Ok(None) };
+        let name = Identity::StudyDay.name();
+        let Some(day) = self.number(at, name)? else { return Ok(None) };
+        if day.fract() != 0.0 || day.abs() > 1e6 {
+            return Err(Error::bad_data(
+                self.path,
+                format!("line {}, column {name}: {day} is no whole number of days", self.line),
+            ));
+        }
+        Ok(Some(day as i64))
     }
 
     /// The reasons of the `missing` cell by column.

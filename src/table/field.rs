@@ -62,7 +62,13 @@ pub(super) enum Identity {
     Lesion,
     Name,
     Site,
+    Study,
+    Series,
+    StudyDay,
     Kvp,
+    Kernel,
+    Phase,
+    SliceThicknessMm,
     VolumeMl,
     Version,
     PlanHash,
@@ -71,12 +77,18 @@ pub(super) enum Identity {
 }
 
 impl Identity {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Patient,
         Self::Lesion,
         Self::Name,
         Self::Site,
+        Self::Study,
+        Self::Series,
+        Self::StudyDay,
         Self::Kvp,
+        Self::Kernel,
+        Self::Phase,
+        Self::SliceThicknessMm,
         Self::VolumeMl,
         Self::Version,
         Self::PlanHash,
@@ -89,7 +101,13 @@ impl Identity {
             Self::Lesion => "lesion",
             Self::Name => "name",
             Self::Site => "site",
+            Self::Study => "study",
+            Self::Series => "series",
+            Self::StudyDay => "study_day",
             Self::Kvp => "kvp",
+            Self::Kernel => "kernel",
+            Self::Phase => "phase",
+            Self::SliceThicknessMm => "slice_thickness_mm",
             Self::VolumeMl => "volume_ml",
             Self::Version => "version",
             Self::PlanHash => "plan_hash",
@@ -99,7 +117,9 @@ impl Identity {
 
     fn field(self) -> Field {
         match self {
+            Self::StudyDay => Field::number(self.name(), "d"),
             Self::Kvp => Field::number(self.name(), "kV"),
+            Self::SliceThicknessMm => Field::number(self.name(), "mm"),
             Self::VolumeMl => Field::number(self.name(), "mL"),
             _ => Field::plain(self.name(), CellKind::Text),
         }
@@ -111,7 +131,13 @@ impl Identity {
             Self::Lesion => row.lesion.as_str().into(),
             Self::Name => (&row.name).into(),
             Self::Site => (&row.site).into(),
+            Self::Study => (&row.scan.study).into(),
+            Self::Series => (&row.scan.series).into(),
+            Self::StudyDay => row.scan.study_day.map(|day| day as f64).into(),
             Self::Kvp => row.kvp.into(),
+            Self::Kernel => (&row.scan.kernel).into(),
+            Self::Phase => (&row.scan.phase).into(),
+            Self::SliceThicknessMm => row.scan.slice_thickness_mm.into(),
             Self::VolumeMl => row.volume_ml.into(),
             Self::Version => (&row.version).into(),
             Self::PlanHash => (&row.plan_hash).into(),

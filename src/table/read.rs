@@ -67,12 +67,14 @@ impl Table {
         self.entries.iter().map(|entry| &entry.row)
     }
 
-    /// The rows of each patient, patients in the table's order.
-    pub fn by_patient(&self) -> Vec<Vec<Row>> {
+    /// The rows of each patient's each scan, in the table's order: lesions of two time points are the
+    /// same lesions twice.
+    pub fn by_scan(&self) -> Vec<Vec<Row>> {
         let mut groups: Vec<Vec<Row>> = Vec::new();
         let mut places = BTreeMap::new();
         for row in self.rows() {
-            let place = *places.entry(&row.patient).or_insert(groups.len());
+            let [patient, study, series, _] = row.identity();
+            let place = *places.entry([patient, study, series]).or_insert(groups.len());
             if place == groups.len() {
                 groups.push(Vec::new());
             }

@@ -8,6 +8,7 @@ use super::csv;
 use super::field::Field;
 use super::write::{Format, Writer};
 use crate::error::Result;
+use crate::ingest::Scan;
 use crate::output::OutputFile;
 
 /// The schema of score tables.
@@ -24,6 +25,10 @@ pub struct ScoreRow {
     pub name: Option<String>,
     /// Its site.
     pub site: Option<String>,
+    /// Tube voltage, kV.
+    pub kvp: Option<f64>,
+    /// The scan that it was measured on.
+    pub scan: Scan,
     /// Volume as delineated, mL.
     pub volume_ml: Option<f64>,
     /// The score, where there is one.
@@ -77,7 +82,7 @@ pub struct Score {
 
 impl ScoreRow {
     /// The columns with this row's cells.
-    fn columns(&self) -> [(&'static str, CellKind, Cell); 27] {
+    fn columns(&self) -> [(&'static str, CellKind, Cell); 34] {
         use CellKind::{Count, Number, Text};
         let score = self.score.as_ref();
         let of = |read: fn(&Score) -> Option<f64>| Cell::from(score.and_then(read));
@@ -86,6 +91,13 @@ impl ScoreRow {
             ("lesion", Text, self.lesion.as_str().into()),
             ("name", Text, (&self.name).into()),
             ("site", Text, (&self.site).into()),
+            ("study", Text, (&self.scan.study).into()),
+            ("series", Text, (&self.scan.series).into()),
+            ("study_day", Number, self.scan.study_day.map(|day| day as f64).into()),
+            ("kvp", Number, self.kvp.into()),
+            ("kernel", Text, (&self.scan.kernel).into()),
+            ("phase", Text, (&self.scan.phase).into()),
+            ("slice_thickness_mm", Number, self.scan.slice_thickness_mm.into()),
             ("volume_ml", Number, self.volume_ml.into()),
             ("score", Number, of(|s| Some(s.linear_predictor))),
             ("score_low", Number, of(|s| s.interval.map(|i| i[0]))),
@@ -113,7 +125,7 @@ impl ScoreRow {
     }
 
     /// The names of the columns.
-    pub fn header() -> [&'static str; 27] {
+    pub fn header() -> [&'static str; 34] {
         Self::default().columns().map(|(name, _, _)| name)
     }
 

@@ -158,3 +158,18 @@ pub fn structure_set(contours: Vec<InMemDicomObject>, listed: &[usize]) -> InMem
     o.put(sequence(tags::ROI_CONTOUR_SEQUENCE, vec![drawn]));
     o
 }
+
+/// A data set whose UIDs begin with another root than `1.2.3.`, also in its items.
+pub fn under(root: &str, object: &InMemDicomObject) -> InMemDicomObject {
+    InMemDicomObject::from_element_iter(object.iter().map(|element| {
+        let (tag, vr) = (element.header().tag, element.header().vr);
+        if let Some(items) = element.value().items() {
+            return sequence(tag, items.iter().map(|item| under(root, item)).collect());
+        }
+        let uid = (vr == VR::UI).then(|| element.to_str().expect("text").into_owned());
+        match uid.as_deref().and_then(|uid| uid.strip_prefix("1.2.3.")) {
+            Some(rest) => text(tag, VR::UI, format!("{root}{rest}")),
+            None => element.clone(),
+        }
+    }))
+}

@@ -6,13 +6,22 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use abscope::ingest::LoadOptions;
+use abscope::ingest::dicom::identity::Pseudonyms;
 use abscope::signature::{Model, SignatureFile};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// The program, started in the repository's folder.
+/// The program, started in the repository's folder, with a key of pseudonyms that is not the user's.
 pub fn abscope() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_abscope"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_abscope"));
+    command.env("ABSCOPE_KEY_FILE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("pseudonym.key"));
+    command
+}
+
+/// The readers' defaults for a patient P, with a key of pseudonyms that is not the user's.
+pub fn options() -> LoadOptions {
+    LoadOptions::default().patient("P".to_owned()).pseudonyms(Pseudonyms::new([7; 32]))
 }
 
 /// A file of the fixtures.

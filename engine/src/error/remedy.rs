@@ -11,8 +11,11 @@ use std::fmt::{self, Display, Formatter};
 pub enum Remedy {
     /// Put the mask on the image's grid.
     RegridMask,
-    /// Interpolate unevenly spaced or tilted slices, where the missing ones cannot be had.
-    UnevenSlices,
+    /// Interpolate slices onto even places.
+    UnevenSlices {
+        /// Whether they are unevenly spaced, so that missing ones could be fetched, or only tilted.
+        spacing: bool,
+    },
     /// Say which CT series is meant.
     NameSeries {
         /// What the series has to be.
@@ -107,8 +110,11 @@ impl Display for Remedy {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RegridMask => "put the mask on the image's grid by nearest voxel",
-            Self::UnevenSlices => {
+            Self::UnevenSlices { spacing: true } => {
                 "fetch the missing slices, or have even ones interpolated from those that are there"
+            }
+            Self::UnevenSlices { spacing: false } => {
+                "have them interpolated onto a grid without the tilt"
             }
             Self::NameSeries { which, .. } => {
                 let which = which.words();

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::case::{Case, Lesion};
-use super::dicom::select::Selection;
+use super::case::{Case, Lesion, Scan};
+use super::dicom::catalogue::Catalogue;
+use super::dicom::lesions::Take;
+use super::dicom::select::{Pairs, Selection};
 use super::open_file::OpenFile;
 use super::options::LoadOptions;
-use super::read::{self, Image, Regions};
+use super::read::{self, Image, Named, Regions};
 use super::source::Source;
 use super::wanted::Wanted;
-use super::{pair, sites};
+use super::{pair, sites, twice};
 use crate::error::{Error, Result};
+use crate::volume::Volume;
 
 /// Reads an image and the lesions of a mask: a NIfTI file, or a DICOM file, folder or zip archive.
 ///
@@ -21,11 +24,11 @@ use crate::error::{Error, Result};
 /// not there.
 pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
     options.check()?;
-    let found = Found::at(image, mask, options)?;
     let wanted = Wanted::of(options);
+    let found = Found::at(image, mask, &wanted, options)?;
     let mut warnings = found.chosen.warnings.clone();
     let partial = found.chosen.delineation.is_some();
-    let (image, labels, patient) = found.read(&wanted, options)?;
+    let (image, labels, named) = found.read(&wanted, options)?;
     warnings.extend(image.warnings);
     warnings.extend(labels.warnings);
     let mut lesions = Vec::new();
@@ -49,6 +52,9 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
     if lesions.is_empty() {
         return Err(Error::bad_data(mask, "has no lesion within the image"));
     }
+    if partial {
+        warnings.extend(twice::warnings(&lesions));
+    }
     sites::check_given(options, &lesions)?;
     if options.site_table.is_some() {
         for lesion in lesions.iter().filter(|l| l.site.is_none()) {
@@ -56,15 +62,68 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
             warnings.push(format!("no row of the table of sites matches \"{name}\""));
         }
     }
-    let patient = options.patient.clone().or(patient);
+    let scan = Scan { study: named.study, series: named.series, ..image.scan };
     Ok(Case {
-        patient: patient.unwrap_or_else(|| format!("case-{}", &image.input.sha256[..12])),
+        patient: named.patient.unwrap_or_else(|| format!("case-{}", &image.input.sha256[..12])),
         volume: image.volume,
         lesions,
         kvp: options.kvp.or(image.kvp),
+        scan: options.scan.clone().or(scan),
         inputs: vec![image.input, labels.input],
         warnings,
     })
+}
+
+/// Reads an image alone: a NIfTI file, or the CT series of a DICOM file, folder or zip archive. With it
+/// comes what was noticed.
+///
+/// # Errors
+/// What the readers report; paths that leave a choice of series.
+pub fn load_image(image: &Path, options: &LoadOptions) -> Result<(Volume, Vec<String>)> {
+    options.check()?;
+    let (image, mut warnings) = match Source::open(image)? {
+        Source::File(file) => (read::image_file(file)?, Vec::new()),
+        Source::Dicom(path) => {
+            let name = options.series.as_deref();
+            let chosen = Selection::find(Some(&path), None, name, &Take::All)?;
+            chosen.check()?;
+            let series = chosen.series.as_ref().expect("an image was asked for");
+            (read::ct_series(series, options)?, chosen.warnings)
+        }
+    };
+    warnings.extend(image.warnings);
+    Ok((image.volume, warnings))
+}
+
+/// What [`load`] would choose for an image of which the catalogue is known, and a mask.
+///
+/// # Errors
+/// As [`load`], but for what reading the chosen files shows.
+pub fn choose(
+    image: &Path,
+    catalogue: &Catalogue,
+    mask: &Path,
+    options: &LoadOptions,
+) -> Result<Selection> {
+    let wanted = Wanted::of(options);
+    let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
+    let take = wanted.take(&asked);
+    let name = options.series.as_deref();
+    let images = Some((image, catalogue));
+    if mask == image {
+        return Selection::among(images, images, name, &take);
+    }
+    let of_mask = Source::open(mask)?;
+    let masks = of_mask.to_search().map(Catalogue::scan).transpose()?;
+    Selection::among(images, masks.as_ref().map(|masks| (mask, masks)), name, &take)
+}
+
+/// The CT series of a catalogue with their structure sets and segmentations, as [`load`] would choose
+/// them.
+pub fn pairs(catalogue: &Catalogue, options: &LoadOptions) -> Pairs {
+    let wanted = Wanted::of(options);
+    let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
+    Selection::all(catalogue, options.series.as_deref(), &wanted.take(&asked))
 }
 
 /// What is to be read, opened where it is a file of its own.
@@ -75,14 +134,21 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn at(image: &'a Path, mask: &'a Path, options: &LoadOptions) -> Result<Self> {
+    fn at(
+        image: &'a Path,
+        mask: &'a Path,
+        wanted: &Wanted<'_>,
+        options: &LoadOptions,
+    ) -> Result<Self> {
         if let Some(chosen) = &options.selection {
             chosen.check()?;
             return Ok(Self { chosen: chosen.clone(), image: (image, None), mask: (mask, None) });
         }
         let (of_image, of_mask) = (Source::open(image)?, Source::open(mask)?);
         let uid = options.series.as_deref();
-        let chosen = Selection::find(of_image.to_search(), of_mask.to_search(), uid)?;
+        let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
+        let take = wanted.take(&asked);
+        let chosen = Selection::find(of_image.to_search(), of_mask.to_search(), uid, &take)?;
         chosen.check()?;
         Ok(Self {
             chosen: Arc::new(chosen),
@@ -91,18 +157,12 @@ impl<'a> Found<'a> {
         })
     }
 
-    /// The image, the lesions, and the patient where a series names one.
-    fn read(
-        self,
-        wanted: &Wanted<'_>,
-        options: &LoadOptions,
-    ) -> Result<(Image, Regions, Option<String>)> {
+    /// The image, the lesions, and what patient and scan are called.
+    fn read(self, wanted: &Wanted<'_>, options: &LoadOptions) -> Result<(Image, Regions, Named)> {
         match (&self.chosen.series, &self.chosen.delineation) {
             (Some(series), delineation) => {
-                let (image, patient) = rayon::join(
-                    || read::ct_series(series, options),
-                    || read::patient_of(series, options),
-                );
+                let (image, named) =
+                    rayon::join(|| read::ct_series(series, options), || Named::of(series, options));
                 let image = image?;
                 let regions = match delineation {
                     Some(found) => {
@@ -111,18 +171,18 @@ impl<'a> Found<'a> {
                     }
                     None => read::label_map(file(self.mask)?)?,
                 };
-                Ok((image, regions, patient?))
+                Ok((image, regions, named?))
             }
             (None, Some(found)) => {
                 let image = read::image_file(file(self.image)?)?;
                 let regions = read::delineation(found, &image.volume, wanted, options)?;
-                Ok((image, regions, None))
+                Ok((image, regions, Named::given(options)))
             }
             (None, None) => {
                 let (image, mask) = (file(self.image)?, file(self.mask)?);
                 let (image, regions) =
                     rayon::join(|| read::image_file(image), || read::label_map(mask));
-                Ok((image?, regions?, None))
+                Ok((image?, regions?, Named::given(options)))
             }
         }
     }

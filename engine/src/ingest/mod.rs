@@ -13,10 +13,11 @@ pub mod pair;
 mod read;
 pub mod sites;
 mod source;
+mod twice;
 mod wanted;
 
-pub use case::{Case, InputFile, Lesion};
+pub use case::{Case, InputFile, Lesion, Scan};
 pub use expected::expected_bytes;
-pub use load::load;
+pub use load::{choose, load, load_image, pairs};
 pub use options::LoadOptions;
 pub use source::sha256;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::case::Scan;
+use super::dicom::identity::Pseudonyms;
 use super::dicom::select::Selection;
 use super::dicom::series::SlicePolicy;
 use super::sites::SiteTable;
@@ -24,7 +26,9 @@ pub struct LoadOptions {
     pub(super) regrid_mask: bool,
     pub(super) patient: Option<String>,
     pub(super) identify: bool,
+    pub(super) pseudonyms: Option<Pseudonyms>,
     pub(super) kvp: Option<f64>,
+    pub(super) scan: Scan,
     pub(super) sites: BTreeMap<String, String>,
     pub(super) site_table: Option<SiteTable>,
     pub(super) series: Option<String>,
@@ -59,15 +63,28 @@ impl LoadOptions {
         self
     }
 
-    /// Whether a DICOM image's own PatientID takes the place of the pseudonym.
+    /// Whether a DICOM image's own PatientID, StudyInstanceUID and SeriesInstanceUID take the place of
+    /// pseudonyms.
     pub fn identify(mut self, identify: bool) -> Self {
         self.identify = identify;
+        self
+    }
+
+    /// What makes the pseudonyms of DICOM files; the user's own key where absent.
+    pub fn pseudonyms(mut self, pseudonyms: impl Into<Option<Pseudonyms>>) -> Self {
+        self.pseudonyms = pseudonyms.into();
         self
     }
 
     /// Tube voltage, kV, where the image does not say or says wrong.
     pub fn kvp(mut self, kvp: impl Into<Option<f64>>) -> Self {
         self.kvp = kvp.into();
+        self
+    }
+
+    /// What is known of the scan, where the image does not say or says wrong.
+    pub fn scan(mut self, scan: Scan) -> Self {
+        self.scan = scan;
         self
     }
 
@@ -83,7 +100,8 @@ impl LoadOptions {
         self
     }
 
-    /// SeriesInstanceUID of the CT, where a folder holds several.
+    /// SeriesInstanceUID of the CT, where a folder holds several; with `#` and the number of the
+    /// acquisition where the series holds several volumes.
     pub fn series(mut self, uid: impl Into<Option<String>>) -> Self {
         self.series = uid.into();
         self

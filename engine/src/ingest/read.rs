@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::case::InputFile;
+use super::case::{InputFile, Scan};
 use super::dicom::identity::Pseudonyms;
-use super::dicom::lesions::{self, Take};
+use super::dicom::lesions;
 use super::dicom::select::{DelineationChoice, SeriesChoice};
 use super::dicom::series;
 use super::nifti;
@@ -19,6 +19,8 @@ use crate::volume::{Volume, Voxels};
 pub(super) struct Image {
     pub(super) volume: Volume,
     pub(super) kvp: Option<f64>,
+    /// What the image says of its scan.
+    pub(super) scan: Scan,
     /// FrameOfReferenceUID.
     pub(super) frame: Option<String>,
     pub(super) input: InputFile,
@@ -60,6 +62,7 @@ pub(super) fn image_file(file: OpenFile) -> Result<Image> {
     Ok(Image {
         volume: image.volume,
         kvp: None,
+        scan: Scan::default(),
         frame: None,
         input: InputFile { role: "image".into(), name: file_name(&path), sha256: image.sha256 },
         warnings: prefixed(&path, warnings),
@@ -103,22 +106,54 @@ pub(super) fn ct_series(choice: &SeriesChoice, options: &LoadOptions) -> Result<
     Ok(Image {
         volume: ct.volume,
         kvp: ct.acquisition.kvp,
+        scan: Scan {
+            study_day: choice.study_day,
+            kernel: ct.acquisition.kernel,
+            phase: ct.acquisition.phase,
+            slice_thickness_mm: ct.acquisition.slice_thickness,
+            ..Scan::default()
+        },
         frame: ct.frame_of_reference,
         warnings: ct.warnings.iter().map(|w| format!("CT series: {w}")).collect(),
         input: InputFile { role: "image".into(), name, sha256: ct.sha256 },
     })
 }
 
-/// The patient of a series: its id where that may be shown, else a pseudonym; `None` where the
-/// caller gave one.
-pub(super) fn patient_of(choice: &SeriesChoice, options: &LoadOptions) -> Result<Option<String>> {
-    if options.patient.is_some() {
-        return Ok(None);
+/// What patient, study and series are called in all output.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub(super) patient: Option<String>,
+    pub(super) study: Option<String>,
+    pub(super) series: Option<String>,
+}
+
+impl Named {
+    /// What the caller calls a patient of which the image says nothing.
+    pub(super) fn given(options: &LoadOptions) -> Self {
+        Self { patient: options.patient.clone(), ..Self::default() }
     }
-    if options.identify && !choice.patient.id.is_empty() {
-        return Ok(Some(choice.patient.id.clone()));
+
+    /// Of a series: by its own ids where these may be shown, else by pseudonyms; the patient as the
+    /// caller says, if he does.
+    ///
+    /// # Errors
+    /// The key of the pseudonyms cannot be read or made.
+    pub(super) fn of(choice: &SeriesChoice, options: &LoadOptions) -> Result<Self> {
+        let names = match &options.pseudonyms {
+            Some(names) => names.clone(),
+            None => Pseudonyms::of_user()?,
+        };
+        let own = || names.patient(&choice.patient, &choice.study, options.identify);
+        let (study, series) = match options.identify {
+            true => (choice.study.clone(), choice.series.clone()),
+            false => (names.of_study(&choice.study), names.of_series(&choice.series)),
+        };
+        Ok(Self {
+            patient: Some(options.patient.clone().unwrap_or_else(own)),
+            study: Some(study).filter(|_| !choice.study.is_empty()),
+            series: Some(series),
+        })
     }
-    Ok(Some(Pseudonyms::of_user()?.of(&choice.patient, &choice.study)))
 }
 
 /// Coordinates of one frame of reference mean nothing in another.
@@ -151,7 +186,7 @@ pub(super) fn delineation(
 ) -> Result<Regions> {
     let threshold = options.fractional_threshold.unwrap_or(0.5);
     let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
-    let take = if wanted.names_some() { Take::Asked(&asked) } else { Take::Lesions };
+    let take = wanted.take(&asked);
     let mut found = lesions::read(choice, image.geometry(), threshold, &take)?;
     if !found.others.is_empty() {
         if found.there.len() == found.others.len() {

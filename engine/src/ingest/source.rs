@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dicom::source::is_dicom_or_zip;
+use super::dicom::source::{is_dicom_or_zip, is_directory_of_files};
 use super::nifti::looks_like_nifti;
 use super::open_file::{Hashed, OpenFile};
 use crate::error::Result;
@@ -28,7 +28,9 @@ impl Source {
         }
         let file = OpenFile::open(path)?;
         if !looks_like_nifti(&file) && is_dicom_or_zip(file.head()) {
-            return Ok(Self::Dicom(path.to_owned()));
+            // A directory of files stands for the folder that it lists.
+            let folder = path.parent().filter(|_| is_directory_of_files(file.head()));
+            return Ok(Self::Dicom(folder.unwrap_or(path).to_owned()));
         }
         Ok(Self::File(file))
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::dicom::lesions::Take;
 use super::names::NamePattern;
 use super::options::LoadOptions;
 use super::read::Region;
@@ -19,9 +20,11 @@ impl<'a> Wanted<'a> {
         Self { labels: &options.labels, names: names.collect() }
     }
 
-    /// Whether lesions are asked for by number or name.
-    pub(super) fn names_some(&self) -> bool {
-        !self.labels.is_empty() || !self.names.is_empty()
+    /// The regions of a structure set or segmentation that are taken: those that are asked for, as
+    /// `asked` says, else those that are lesions.
+    pub(super) fn take<'t>(&self, asked: &'t dyn Fn(i64, &str) -> bool) -> Take<'t> {
+        let names_some = !self.labels.is_empty() || !self.names.is_empty();
+        if names_some { Take::Asked(asked) } else { Take::Lesions }
     }
 
     /// Whether a lesion is asked for, as all are where nothing is.

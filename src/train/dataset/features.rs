@@ -1,5 +1,6 @@
 //! What training takes of a feature table: the candidate columns, and the lesions with an outcome.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ndarray::Array2;
@@ -121,6 +122,7 @@ impl Features {
             let without = table.entries.len() - rows.len();
             notes.push(format!("{without} lesions have no outcome and are not used"));
         }
+        let rows = first_studies(&table.path, rows, notes)?;
         let at: Vec<usize> = columns.iter().filter_map(|c| table.columns.place(c)).collect();
         let values = Array2::from_shape_fn((rows.len(), at.len()), |(i, j)| {
             rows[i].0.row.values()[at[j]].unwrap_or(f64::NAN)
@@ -153,7 +155,14 @@ impl Features {
     fn batch(&self, entry: &Entry, name: &str) -> Result<String> {
         let table = &self.0;
         let number = || Some(entry.row.value(name)?.ok()?.to_string());
-        let cell = table.text(entry, name).map(str::to_owned).or_else(number);
+        let scan = &entry.row.scan;
+        let of_scan = || match name {
+            "kernel" => scan.kernel.clone(),
+            "phase" => scan.phase.clone(),
+            "slice_thickness_mm" => scan.slice_thickness_mm.map(|mm| mm.to_string()),
+            _ => None,
+        };
+        let cell = table.text(entry, name).map(str::to_owned).or_else(of_scan).or_else(number);
         cell.filter(|c| !c.is_empty()).ok_or_else(|| {
             Error::bad_data(
                 &table.path,
@@ -161,6 +170,57 @@ impl Features {
             )
         })
     }
+}
+
+/// The rows of each patient's first study: lesions of a later one are the same lesions once more.
+///
+/// # Errors
+/// A patient has several studies, of which nothing tells which is the first.
+fn first_studies<'a, T>(
+    path: &Path,
+    rows: Vec<(&'a Entry, T)>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<(&'a Entry, T)>> {
+    let mut studies: BTreeMap<&str, BTreeSet<(Option<i64>, Option<&str>)>> = BTreeMap::new();
+    for (Entry { row, .. }, _) in &rows {
+        let study = (row.scan.study_day, row.scan.study.as_deref());
+        studies.entry(&row.patient).or_default().insert(study);
+    }
+    studies.retain(|_, studies| studies.len() > 1);
+    let first: BTreeMap<&str, Option<&str>> = studies
+        .iter()
+        .map(|(patient, studies)| {
+            let mut ordered = studies.iter();
+            match (ordered.next(), ordered.next()) {
+                (Some((Some(day), study)), Some((next, _))) if Some(*day) != *next => {
+                    Ok((*patient, *study))
+                }
+                _ => Err(Error::bad_data(
+                    path,
+                    format!(
+                        "has lesions of {} studies of patient {patient}, and no different study_day of \
+                         each; leave the rows of one study",
+                        studies.len()
+                    ),
+                )),
+            }
+        })
+        .collect::<Result<_>>()?;
+    let before = rows.len();
+    let is_first = |(Entry { row, .. }, _): &(&Entry, T)| {
+        let study = first.get(row.patient.as_str());
+        study.is_none_or(|study| *study == row.scan.study.as_deref())
+    };
+    let kept: Vec<_> = rows.into_iter().filter(is_first).collect();
+    if kept.len() < before {
+        notes.push(format!(
+            "{} patients have lesions of several studies; those of the first study are used, {} of later \
+             ones are not",
+            first.len(),
+            before - kept.len()
+        ));
+    }
+    Ok(kept)
 }
 
 /// Whether `name` fits a pattern in which `*` stands for any text.
@@ -176,5 +236,39 @@ fn fits(name: &str, pattern: &str) -> bool {
             return false;
         }
         rest = letters.as_str();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(rows: &str) -> Result<(Vec<String>, Vec<String>)> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("table.csv");
+        std::fs::write(&path, format!("patient,lesion,study,study_day,f\n{rows}"))
+            .expect("written");
+        let table = Table::read(&path)?;
+        let mut notes = Vec::new();
+        let rows = table.entries.iter().map(|entry| (entry, ())).collect();
+        let kept = first_studies(&path, rows, &mut notes)?;
+        let name = |(Entry { row, .. }, ()): &(&Entry, ())| {
+            let study = row.scan.study.clone().unwrap_or_default();
+            format!("{}{}{study}", row.patient, row.lesion)
+        };
+        Ok((kept.iter().map(name).collect(), notes))
+    }
+
+    #[test]
+    fn of_several_studies_the_first_is_used() {
+        let (rows, notes) =
+            kept("A,1,y,35,1\nA,1,x,0,2\nA,2,x,0,3\nB,1,,,4\nB,2,,,5\n").expect("reads");
+        assert_eq!(rows, ["A1x", "A2x", "B1", "B2"]);
+        assert!(notes[0].starts_with("1 patients") && notes[0].contains("1 of later"), "{notes:?}");
+        for undecided in ["A,1,x,,1\nA,1,y,,2\n", "A,1,x,0,1\nA,1,y,0,2\n", "A,1,x,,1\nA,1,y,3,2\n"]
+        {
+            let error = kept(undecided).expect_err(undecided).to_string();
+            assert!(error.contains("patient A"), "{error}");
+        }
     }
 }

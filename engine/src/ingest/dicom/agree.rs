@@ -135,6 +135,7 @@ pub(super) fn acquisition(slices: &[Slice], warnings: &mut Vec<String>) -> Resul
     same!(kvp, "tube voltage");
     same!(kernel, "convolution kernel");
     same!(contrast, "contrast agent");
+    same!(phase, "phase of contrast");
     same!(slice_thickness, "slice thickness");
     rescale(slices, warnings);
     phases(slices, warnings);

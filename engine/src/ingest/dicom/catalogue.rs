@@ -9,25 +9,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dicom_dictionary_std::{tags, uids};
-use rayon::prelude::*;
-
 use super::complete;
-use super::header::{self, Acquisition};
-use super::object::{self, Opened};
-pub use super::references::References;
-use super::series::PatientKey;
-use super::source::{self, Source};
-use super::stray::{Content, Said, Stray, Strays};
-use super::tree::Tree;
-use crate::error::{Error, Result};
-use crate::ingest::nifti;
-use crate::ingest::open_file::OpenFile;
+use super::dates::Day;
+use super::header::Acquisition;
+pub use super::parts::Part;
+use super::patient;
+pub use super::patient::{PatientKey, Person};
+pub use super::preference::{About, Approval};
+pub use super::references::{References, Region};
+use super::source::Source;
+use super::stray::Strays;
+use crate::error::Result;
 
 /// A folder's DICOM files by patient, study and series.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    /// The patients, by PatientID and issuer.
+    /// The patients, by PatientID and issuer, and by person where those are of several.
     pub patients: Vec<Patient>,
     /// NIfTI files, by path.
     pub nifti: Vec<PathBuf>,
@@ -36,9 +33,9 @@ pub struct Catalogue {
     /// Files that are neither DICOM nor NIfTI.
     pub other_files: usize,
     /// Files that may be slices and do not say so.
-    strays: Strays,
+    pub(super) strays: Strays,
     /// Folders with a symbolic link to a file that is called by another path.
-    links: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    pub(super) links: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
 /// Something wrong with a file.
@@ -55,8 +52,10 @@ pub struct Problem {
 /// A patient.
 #[derive(Clone, Debug)]
 pub struct Patient {
-    /// PatientID and issuer.
+    /// PatientID and issuer, and the person where those are of several.
     pub key: PatientKey,
+    /// What the files say of the person.
+    pub(super) person: Person,
     /// By StudyInstanceUID.
     pub studies: Vec<Study>,
 }
@@ -66,6 +65,8 @@ pub struct Patient {
 pub struct Study {
     /// StudyInstanceUID.
     pub uid: String,
+    /// Its day, counted as [`Patient::days_until`] counts.
+    pub(super) day: Option<Day>,
     /// By SeriesInstanceUID.
     pub series: Vec<Series>,
 }
@@ -75,6 +76,10 @@ pub struct Study {
 pub struct Series {
     /// SeriesInstanceUID.
     pub uid: String,
+    /// Which of its volumes, where it holds several: each is a series of its own here.
+    pub part: Option<Part>,
+    /// SeriesDescription.
+    pub description: Option<String>,
     /// Modality, such as CT, RTSTRUCT, SEG.
     pub modality: String,
     /// FrameOfReferenceUID of its first instance.
@@ -96,7 +101,41 @@ pub struct Instance {
     pub references: Option<Arc<References>>,
 }
 
+impl Patient {
+    /// Days from the patient's first study to this day. `None` where no study has a date, or nothing
+    /// tells that the studies are of one patient.
+    pub(super) fn days_until(&self, day: Day) -> Option<i64> {
+        let first = self.studies.iter().filter_map(|study| study.day).min()?;
+        (self.key.identifies() || self.studies.len() == 1)
+            .then(|| i64::from(day) - i64::from(first))
+    }
+
+    /// Days from the patient's first study to a study of it.
+    pub fn study_day(&self, study: &Study) -> Option<i64> {
+        self.days_until(study.day?)
+    }
+
+    /// Whether the other is another patient for certain.
+    pub(super) fn is_another_than(&self, other: &Self) -> bool {
+        patient::is_another((&self.key, &self.person), (&other.key, &other.person))
+    }
+}
+
 impl Series {
+    /// What it is called by: its UID, with `#` and the number of the acquisition (or what else tells
+    /// them apart) where it holds several volumes.
+    pub fn name(&self) -> String {
+        match &self.part {
+            None => self.uid.clone(),
+            Some(part) => format!("{}#{}", self.uid, part.value),
+        }
+    }
+
+    /// Whether the files are said to be one series, and none of them says which.
+    pub fn is_unnamed(&self) -> bool {
+        self.uid.starts_with(UNNAMED)
+    }
+
     /// Whether it is a CT volume or could be one.
     pub fn is_ct(&self) -> bool {
         self.modality == "CT" && self.instances.iter().any(|i| !i.localizer)
@@ -120,6 +159,9 @@ impl Series {
     }
 }
 
+/// What the uid of a series begins with whose files have none.
+pub(super) const UNNAMED: &str = "without UID";
+
 /// A structure set or segmentation, with the series that it was found in.
 #[derive(Clone, Copy, Debug)]
 pub struct Delineation<'a> {
@@ -133,49 +175,16 @@ pub struct Delineation<'a> {
     pub references: &'a References,
 }
 
-impl Catalogue {
-    /// Looks at a folder and all below it, or at one file or archive.
-    ///
-    /// # Errors
-    /// The path itself cannot be read. Whatever is wrong below it is a [`Problem`].
-    pub fn scan(path: &Path) -> Result<Self> {
-        let mut found = Found::default();
-        let mut links = BTreeMap::new();
-        let files = if path.is_dir() {
-            let tree = Tree::below(path)?;
-            for (file, problem) in tree.closed {
-                found.problems.push(Problem { file, problem, unreadable: true });
-            }
-            for (file, problem) in tree.unseen {
-                found.unseen(Source::file(file), problem);
-            }
-            links = tree.links;
-            tree.files
-        } else {
-            OpenFile::open(path)?;
-            vec![path.to_owned()]
-        };
-        let looked = files
-            .into_par_iter()
-            .fold(Found::default, |mut found, file| {
-                found.look(&file);
-                found
-            })
-            .reduce(Found::default, Found::and);
-        let mut catalogue = Self { links, ..found.and(looked).catalogue() };
-        let named: BTreeSet<PathBuf> = catalogue.problems.iter().map(|p| p.file.clone()).collect();
-        let suspects: BTreeMap<PathBuf, String> = complete::suspects(&catalogue)
-            .into_iter()
-            .filter(|(f, _)| !named.contains(f))
-            .collect();
-        for (file, problem) in suspects {
-            let problem = format!("{problem}, and may be a slice of the CT beside it");
-            catalogue.problems.push(Problem { file, problem, unreadable: true });
-        }
-        catalogue.problems.sort();
-        Ok(catalogue)
+impl Delineation<'_> {
+    /// What messages call it: its modality, and what it says of itself.
+    pub fn called(&self) -> String {
+        let about = self.references.about.words(self.patient);
+        let kind = &self.series.modality;
+        if about.is_empty() { kind.clone() } else { format!("{kind} ({about})") }
     }
+}
 
+impl Catalogue {
     /// All series of all patients, in order.
     pub fn series(&self) -> impl Iterator<Item = (&Patient, &Series)> {
         self.patients.iter().flat_map(|patient| {
@@ -211,55 +220,73 @@ impl Catalogue {
         all
     }
 
-    /// The CT series to which a structure set or segmentation of `patient` refers: by the series'
-    /// UID, else by the images' UIDs, else, where it names neither, by the frame of reference.
+    /// The patient of a series of the catalogue, and its study.
+    pub fn owner(&self, series: &Series) -> Option<(&Patient, &Study)> {
+        self.patients.iter().find_map(|patient| {
+            let holds = |s: &&Study| s.series.iter().any(|other| std::ptr::eq(other, series));
+            patient.studies.iter().find(holds).map(|study| (patient, study))
+        })
+    }
+
+    /// The CT series to which a structure set or segmentation refers: by the series' UID, else by the
+    /// images' UIDs, else, where it names neither, by the frame of reference.
     ///
     /// # Errors
-    /// Which references lead nowhere, or to several series.
-    pub fn target(
-        &self,
-        patient: &PatientKey,
-        references: &References,
-    ) -> std::result::Result<&Series, NoTarget> {
-        let those = |wanted: &dyn Fn(&Series) -> bool| -> Vec<(&Patient, &Series)> {
-            self.series().filter(|(_, s)| s.is_ct() && wanted(s)).collect()
+    /// Why there is none that is the same patient's, or which of several it could be.
+    pub fn target(&self, delineation: &Delineation<'_>) -> std::result::Result<&Series, NoTarget> {
+        let References { series, images, frames, .. } = delineation.references;
+        let lists = |s: &Series, list: &BTreeSet<String>| {
+            s.instances.iter().any(|i| list.contains(&i.sop_instance))
         };
-        let mut candidates = those(&|s| references.series.contains(&s.uid));
+        let those = |wanted: &dyn Fn(&Series) -> bool| -> Vec<(&Patient, &Series)> {
+            self.series().filter(|(_, s)| wanted(s)).collect()
+        };
+        let mut candidates = those(&|s| {
+            let named = s.part.is_none() || images.get(&s.uid).is_none_or(|list| lists(s, list));
+            series.contains(&s.uid) && named
+        });
         if candidates.is_empty() {
-            candidates = those(&|s| {
-                let mut lists = references.images.values();
-                lists.any(|list| s.instances.iter().any(|i| list.contains(&i.sop_instance)))
-            });
+            candidates = those(&|s| images.values().any(|list| lists(s, list)));
+        }
+        let others: BTreeSet<&str> = candidates.iter().map(|(_, s)| s.modality.as_str()).collect();
+        let others: Vec<&str> = others.into_iter().filter(|modality| *modality != "CT").collect();
+        let is_elsewhere = !others.is_empty();
+        candidates.retain(|(_, s)| s.is_ct());
+        if candidates.is_empty() && is_elsewhere {
+            return Err(NoTarget::NoCt { modality: others.join(", ") });
         }
         // A reference to a series that is not here must not end at another reconstruction of the
         // same scan; only where there is no such reference, the frame of reference decides.
-        if candidates.is_empty() && references.series.is_empty() && references.images.is_empty() {
+        if candidates.is_empty() && series.is_empty() && images.is_empty() {
             candidates = those(&|s| {
-                s.frame_of_reference.as_ref().is_some_and(|f| references.frames.contains(f))
+                s.is_ct() && s.frame_of_reference.as_ref().is_some_and(|f| frames.contains(f))
             });
         }
-        // UIDs are unique in the world, so that the patient need not agree; where a damaged export
-        // has a UID twice, the patient decides.
-        if candidates.len() > 1 {
-            candidates.retain(|(p, _)| p.key == *patient);
+        // Where a damaged export has a UID twice, the patient decides.
+        if candidates.len() > 1 && candidates.iter().any(|(p, _)| p.key == delineation.patient.key)
+        {
+            candidates.retain(|(p, _)| p.key == delineation.patient.key);
         }
-        let mut candidates: Vec<&Series> = candidates.into_iter().map(|(_, s)| s).collect();
         // Files of one series and folder that name another study are its slices, damaged: whether it
         // can be measured without them is looked at later.
-        if let Some(largest) = candidates.iter().copied().max_by_key(|s| s.instances.len()) {
-            candidates.retain(|s| {
+        let largest = candidates.iter().map(|(_, s)| *s).max_by_key(|s| s.instances.len());
+        if let Some(largest) = largest.filter(|s| s.part.is_none()) {
+            candidates.retain(|(_, s)| {
                 let own = std::ptr::eq(*s, largest);
                 own || s.uid != largest.uid || !complete::lies_among(self, s, largest)
             });
         }
         match candidates.as_slice() {
-            [only] => Ok(only),
-            [] => Err(match references.series.first() {
+            [(patient, _)] if delineation.patient.is_another_than(patient) => {
+                Err(NoTarget::OtherPatient)
+            }
+            [(_, only)] => Ok(only),
+            [] => Err(match series.first() {
                 Some(uid) => NoTarget::Absent { uid: uid.clone() },
                 None => NoTarget::Nothing,
             }),
             several => {
-                Err(NoTarget::Several { uids: several.iter().map(|s| s.uid.clone()).collect() })
+                Err(NoTarget::Several { names: several.iter().map(|(_, s)| s.name()).collect() })
             }
         }
     }
@@ -275,277 +302,22 @@ pub enum NoTarget {
         /// SeriesInstanceUID.
         uid: String,
     },
+    /// What it names is no CT.
+    #[error("refers to a series of modality {modality}, which is no CT")]
+    NoCt {
+        /// The modality.
+        modality: String,
+    },
+    /// What it names is another patient's.
+    #[error("refers to a CT series of another patient (PatientID, birth date, sex or name differ)")]
+    OtherPatient,
     /// It names no series, and none that is there has its images or its frame of reference.
     #[error("refers to no CT series that is there")]
     Nothing,
     /// Several series are meant.
-    #[error("refers to {} CT series: {}", uids.len(), uids.join(", "))]
+    #[error("refers to {} CT series: {}", names.len(), names.join(", "))]
     Several {
-        /// SeriesInstanceUIDs.
-        uids: Vec<String>,
+        /// What they are called.
+        names: Vec<String>,
     },
-}
-
-/// What one thread has found.
-#[derive(Default)]
-struct Found {
-    instances: Vec<Entry>,
-    nifti: Vec<PathBuf>,
-    problems: Vec<Problem>,
-    strays: Vec<Stray>,
-    other_files: usize,
-}
-
-struct Entry {
-    patient: PatientKey,
-    study: String,
-    series: String,
-    modality: String,
-    frame: Option<String>,
-    instance: Instance,
-}
-
-impl Found {
-    fn and(mut self, mut other: Self) -> Self {
-        self.instances.append(&mut other.instances);
-        self.nifti.append(&mut other.nifti);
-        self.problems.append(&mut other.problems);
-        self.strays.append(&mut other.strays);
-        self.other_files += other.other_files;
-        self
-    }
-
-    fn look(&mut self, path: &Path) {
-        let opened = match OpenFile::open(path) {
-            Ok(opened) => opened,
-            Err(e) => return self.unseen(Source::file(path), said_of(path, &e)),
-        };
-        if source::is_zip(opened.head()) {
-            let visited = source::for_each_member(path, |source, bytes| match bytes {
-                Ok(bytes) if source::is_zip(&bytes) => self.problems.push(Problem {
-                    file: source.display(),
-                    problem: "is an archive within an archive and was not looked into".into(),
-                    unreadable: true,
-                }),
-                Ok(bytes) => self.file(source, Arc::new(bytes)),
-                Err(e) => {
-                    let problem = said_of(&source.display(), &e);
-                    self.unseen(source, problem);
-                }
-            });
-            if let Err(e) = visited {
-                let (file, problem) = (path.to_owned(), said_of(path, &e));
-                self.problems.push(Problem { file, problem, unreadable: true });
-            }
-            return;
-        }
-        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if (name.ends_with(".nii") || name.ends_with(".nii.gz")) && nifti::looks_like_nifti(&opened)
-        {
-            self.nifti.push(path.to_owned());
-            return;
-        }
-        let source = Source::file(path);
-        if !object::is_dicom(opened.head()) {
-            return self.other(source, opened.head());
-        }
-        match opened.whole() {
-            Ok(bytes) => self.file(source, Arc::new(bytes)),
-            Err(e) => self.unseen(source, said_of(path, &e)),
-        }
-    }
-
-    fn file(&mut self, source: Source, bytes: object::Bytes) {
-        let path = source.display();
-        let opened = match object::open_bytes(&path, bytes.clone(), false) {
-            Ok(None) => return self.other(source, (*bytes).as_ref()),
-            Ok(Some(opened)) => opened,
-            Err(e) => {
-                let said = object::glimpse((*bytes).as_ref());
-                return self.damaged(source, &e, said);
-            }
-        };
-        match entry(source.clone(), &opened) {
-            Ok(Some(entry)) => self.instances.push(entry),
-            Ok(None) => self.other_files += 1,
-            Err(e) => {
-                let fields = opened.fields();
-                let said = Said {
-                    sop_class: fields.text(tags::SOP_CLASS_UID),
-                    sop_instance: fields.text(tags::SOP_INSTANCE_UID),
-                    modality: fields.text(tags::MODALITY),
-                    series: fields.text(tags::SERIES_INSTANCE_UID),
-                };
-                self.damaged(source, &e, said);
-            }
-        }
-    }
-
-    /// A file of which nothing could be read.
-    fn unseen(&mut self, source: Source, problem: String) {
-        self.problems.push(Problem {
-            file: source.display(),
-            problem: problem.clone(),
-            unreadable: true,
-        });
-        if Stray::is_possible(&source) {
-            let said = Said::default();
-            self.strays.push(Stray { source, problem, content: Content::Unseen, said });
-        }
-    }
-
-    /// A DICOM file that is in no series.
-    fn damaged(&mut self, source: Source, error: &Error, said: Said) {
-        let file = source.display();
-        let problem = said_of(&file, error);
-        self.problems.push(Problem { file, problem: problem.clone(), unreadable: true });
-        self.strays.push(Stray { source, problem, content: Content::Dicom, said });
-    }
-
-    /// A file that is no DICOM.
-    fn other(&mut self, source: Source, bytes: &[u8]) {
-        self.other_files += 1;
-        if Stray::is_possible(&source) {
-            let content = Content::of(bytes);
-            let empty = content == Content::Unseen;
-            let problem = if empty { "is empty" } else { "is not a DICOM file" }.to_owned();
-            self.strays.push(Stray { source, problem, content, said: Said::default() });
-        }
-    }
-
-    fn catalogue(mut self) -> Catalogue {
-        let mut tree: BTreeMap<PatientKey, BTreeMap<String, BTreeMap<String, Vec<Entry>>>> =
-            BTreeMap::new();
-        for entry in self.instances {
-            let study = tree.entry(entry.patient.clone()).or_default();
-            let series = study.entry(entry.study.clone()).or_default();
-            series.entry(entry.series.clone()).or_default().push(entry);
-        }
-        let mut owners: BTreeMap<&str, BTreeSet<(&PatientKey, &str)>> = BTreeMap::new();
-        for (patient, studies) in &tree {
-            for (study, series) in studies {
-                for uid in series.keys() {
-                    owners.entry(uid).or_default().insert((patient, study));
-                }
-            }
-        }
-        for (uid, owners) in &owners {
-            if owners.len() > 1 {
-                let (patient, study) = owners.first().expect("several owners");
-                let file = &tree[*patient][*study][*uid][0].instance.source;
-                self.problems.push(Problem {
-                    file: file.display(),
-                    problem: format!(
-                        "its series {uid} occurs in {} studies or patients; each was taken for a \
-                         series of its own",
-                        owners.len()
-                    ),
-                    unreadable: false,
-                });
-            }
-        }
-        let mut problems = self.problems;
-        let patients = tree
-            .into_iter()
-            .map(|(key, studies)| Patient {
-                key,
-                studies: studies
-                    .into_iter()
-                    .map(|(uid, series)| Study {
-                        uid,
-                        series: series
-                            .into_iter()
-                            .map(|(uid, entries)| gather(uid, entries, &mut problems))
-                            .collect(),
-                    })
-                    .collect(),
-            })
-            .collect();
-        problems.sort();
-        self.nifti.sort();
-        Catalogue {
-            patients,
-            nifti: self.nifti,
-            problems,
-            other_files: self.other_files,
-            strays: Strays::new(self.strays),
-            links: BTreeMap::new(),
-        }
-    }
-}
-
-/// One series from its files.
-fn gather(uid: String, mut entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Series {
-    entries.sort_by(|a, b| a.instance.cmp(&b.instance));
-    let copies = entries
-        .windows(2)
-        .filter(|w| w[0].instance.sop_instance == w[1].instance.sop_instance)
-        .count();
-    if copies > 0 {
-        problems.push(Problem {
-            file: entries[0].instance.source.display(),
-            problem: format!(
-                "its series {uid} has {copies} files of a SOPInstanceUID that another has"
-            ),
-            unreadable: false,
-        });
-    }
-    let mut modalities: BTreeMap<&str, usize> = BTreeMap::new();
-    for entry in &entries {
-        *modalities.entry(&entry.modality).or_default() += 1;
-    }
-    // One file with another modality must not hide what the series is.
-    let modality = modalities.iter().max_by_key(|(_, files)| **files);
-    let modality = modality.map(|(modality, _)| (*modality).to_owned()).unwrap_or_default();
-    if modalities.len() > 1 {
-        problems.push(Problem {
-            file: entries[0].instance.source.display(),
-            problem: format!(
-                "its series {uid} has files of several modalities: {}",
-                modalities.into_keys().collect::<Vec<_>>().join(", ")
-            ),
-            unreadable: false,
-        });
-    }
-    Series {
-        uid,
-        modality,
-        frame_of_reference: entries.iter().find_map(|e| e.frame.clone()),
-        instances: entries.into_iter().map(|e| e.instance).collect(),
-    }
-}
-
-/// What an error says of a file, without the file.
-fn said_of(path: &Path, error: &Error) -> String {
-    let text = error.to_string();
-    let prefix = format!("{}: ", path.display());
-    text.strip_prefix(&prefix).unwrap_or(&text).to_owned()
-}
-
-fn entry(source: Source, opened: &Opened) -> Result<Option<Entry>> {
-    let fields = opened.fields();
-    if fields.text(tags::SOP_CLASS_UID).as_deref() == Some(uids::MEDIA_STORAGE_DIRECTORY_STORAGE)
-        || fields.has(tags::DIRECTORY_RECORD_SEQUENCE)
-    {
-        return Ok(None);
-    }
-    let modality = fields.need_text(tags::MODALITY)?;
-    let references = match modality.as_str() {
-        "RTSTRUCT" => Some(References::of_structure_set(&fields)?),
-        "SEG" => Some(References::of_segmentation(&fields)?),
-        _ => None,
-    };
-    Ok(Some(Entry {
-        patient: PatientKey::read(&fields),
-        study: fields.text(tags::STUDY_INSTANCE_UID).unwrap_or_default(),
-        series: fields.need_text(tags::SERIES_INSTANCE_UID)?,
-        frame: fields.text(tags::FRAME_OF_REFERENCE_UID),
-        instance: Instance {
-            sop_instance: fields.need_text(tags::SOP_INSTANCE_UID)?,
-            source,
-            localizer: modality == "CT" && header::is_localizer(&fields),
-            references: references.map(Arc::new),
-        },
-        modality,
-    }))
 }

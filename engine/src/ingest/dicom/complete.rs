@@ -28,10 +28,15 @@ pub(super) fn check(
 ) -> Completeness {
     let present: BTreeSet<&str> =
         series.instances.iter().map(|i| i.sop_instance.as_str()).collect();
+    // Of a series with several volumes a delineation may list them all.
+    let beside: BTreeSet<&str> = volumes(catalogue, series)
+        .flat_map(|other| other.instances.iter().map(|i| i.sop_instance.as_str()))
+        .collect();
     let referred = delineation.map(|d| Referred::of(d.references, series, &present));
     let referred = referred.unwrap_or_default();
     let mut found = Completeness::default();
-    let absent: Vec<&str> = referred.images.difference(&present).copied().collect();
+    let absent = referred.images.difference(&present).copied();
+    let absent: Vec<&str> = absent.filter(|uid| !beside.contains(uid)).collect();
     if let (Some(delineation), [first, ..]) = (delineation, absent.as_slice()) {
         let more = match absent.len() {
             1 => String::new(),
@@ -71,7 +76,8 @@ pub(super) fn check(
         add(stray.source.display(), stray.said.sop_instance.as_deref(), &stray.problem);
     }
     for (_, other) in catalogue.series() {
-        if other.uid != series.uid || std::ptr::eq(other, series) {
+        let is_volume = volumes(catalogue, series).any(|volume| std::ptr::eq(volume, other));
+        if other.uid != series.uid || std::ptr::eq(other, series) || is_volume {
             continue;
         }
         for instance in other.instances.iter().filter(|i| neighbours.are_beside(&i.source)) {
@@ -89,6 +95,13 @@ pub(super) fn check(
         ));
     }
     found
+}
+
+/// The other volumes of a series that holds several.
+fn volumes<'a>(catalogue: &'a Catalogue, series: &'a Series) -> impl Iterator<Item = &'a Series> {
+    let study = series.part.as_ref().and_then(|_| catalogue.owner(series));
+    let of_study = study.into_iter().flat_map(|(_, study)| &study.series);
+    of_study.filter(|other| other.uid == series.uid && !std::ptr::eq(*other, series))
 }
 
 /// How many files that are DICOM, or are called so, are in no series and may not belong to this one.

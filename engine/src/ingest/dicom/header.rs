@@ -5,6 +5,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::object::{Fields, Opened, decimal, name};
+use super::phase;
 use crate::error::{Error, Result};
 use crate::geometry::{Vec3, cross, dot, norm};
 
@@ -73,6 +74,9 @@ pub struct Acquisition {
     pub kernel: Option<String>,
     /// Contrast agent, as the scanner or the technician wrote it.
     pub contrast: Option<String>,
+    /// Phase of contrast: `native`, `arterial`, `venous`, `delayed`, what ContrastBolusAgentPhase says,
+    /// or `contrast` where only an agent is named.
+    pub phase: Option<String>,
     /// Nominal thickness of a slice, mm.
     pub slice_thickness: Option<f64>,
 }
@@ -106,6 +110,7 @@ impl Acquisition {
             kvp: kvp.filter(|v| *v > 0.0),
             kernel: kernel.map(|k| k.replace('\\', " ")),
             contrast,
+            phase: phase::of(fields, &groups),
             slice_thickness: slice_thickness.filter(|v| *v > 0.0),
         })
     }

@@ -3,6 +3,7 @@
 //! The same patient gets the same id in every run of one user, and nobody without the key can find
 //! the patient by trying out all ids, as an unkeyed hash would allow (HMAC, RFC 2104).
 
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use hmac::{Hmac, Mac};
 use rand::RngCore;
 use sha2::Sha256;
 
-use super::series::PatientKey;
+use super::patient::PatientKey;
 use crate::digest::hex;
 use crate::error::{Error, Result};
 
@@ -22,6 +23,13 @@ const KEY_BYTES: usize = 32;
 #[derive(Clone)]
 pub struct Pseudonyms {
     key: [u8; KEY_BYTES],
+}
+
+/// Without the key.
+impl fmt::Debug for Pseudonyms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pseudonyms").finish_non_exhaustive()
+    }
 }
 
 impl Pseudonyms {
@@ -48,7 +56,7 @@ impl Pseudonyms {
         let Some(path) = path else {
             return Err(Error::bad_request(format!(
                 "there is no home folder to keep the key of the pseudonyms in; name a file in \
-                 {KEY_FILE}, or give the patient's id"
+                 {KEY_FILE}"
             )));
         };
         Self::of_file(&path)
@@ -81,17 +89,43 @@ impl Pseudonyms {
 
     /// The pseudonym of a patient; where the file names none, of its study.
     pub fn of(&self, patient: &PatientKey, study: &str) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any length is a key");
-        if patient.id.is_empty() {
-            mac.update(b"study\0");
-            mac.update(study.as_bytes());
-        } else {
-            mac.update(b"patient\0");
-            mac.update(patient.id.as_bytes());
-            mac.update(b"\0");
-            mac.update(patient.issuer.as_bytes());
+        if !patient.identifies() {
+            return self.named("P", &["study", study]);
         }
-        format!("P-{}", &hex(&mac.finalize().into_bytes())[..12])
+        let mut said = vec!["patient", &patient.id, &patient.issuer];
+        if let Some(person) = &patient.person {
+            said.extend([person.birth_date.as_str(), &person.sex]);
+            said.extend(person.name.iter().map(String::as_str));
+        }
+        self.named("P", &said)
+    }
+
+    /// What a patient is called: by the pseudonym, or, where that is asked for (`identify`), by the id
+    /// of its files, with the pseudonym where the id is that of several people.
+    pub fn patient(&self, patient: &PatientKey, study: &str, identify: bool) -> String {
+        let pseudonym = self.of(patient, study);
+        match (identify && !patient.id.is_empty(), patient.identifies() && patient.person.is_none())
+        {
+            (false, _) => pseudonym,
+            (true, true) => patient.id.clone(),
+            (true, false) => format!("{} ({pseudonym})", patient.id),
+        }
+    }
+
+    /// The pseudonym of a study, by its StudyInstanceUID.
+    pub fn of_study(&self, uid: &str) -> String {
+        self.named("ST", &["study", uid])
+    }
+
+    /// The pseudonym of a series, by its name (the SeriesInstanceUID, and which volume of it).
+    pub fn of_series(&self, name: &str) -> String {
+        self.named("SE", &["series", name])
+    }
+
+    fn named(&self, kind: &str, said: &[&str]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any length is a key");
+        mac.update(said.join("\0").as_bytes());
+        format!("{kind}-{}", &hex(&mac.finalize().into_bytes())[..12])
     }
 }
 
@@ -116,7 +150,7 @@ mod tests {
     use super::*;
 
     fn patient(id: &str, issuer: &str) -> PatientKey {
-        PatientKey { id: id.into(), issuer: issuer.into() }
+        PatientKey { id: id.into(), issuer: issuer.into(), person: None }
     }
 
     #[test]

@@ -101,6 +101,15 @@ fn read_from(
 }
 
 impl Take<'_> {
+    /// Whether a region is taken that has this number, name and type.
+    pub(super) fn takes(&self, number: i64, name: &str, kind: &str) -> bool {
+        match self {
+            Self::Asked(wanted) => wanted(number, name),
+            Self::Lesions => is_lesion(name, kind),
+            Self::All => true,
+        }
+    }
+
     /// The numbers of those that are taken, and what those that are no lesions are called. Each region
     /// is given by its number, which it shares with no other, its name and its type.
     fn of<'a>(
@@ -109,16 +118,10 @@ impl Take<'_> {
     ) -> (BTreeSet<i64>, Vec<String>) {
         let (mut taken, mut others) = (BTreeSet::new(), Vec::new());
         for (number, name, kind) in regions {
-            let is_lesion = is_lesion(name, kind);
-            let takes = match self {
-                Self::Asked(wanted) => wanted(number, name),
-                Self::Lesions => is_lesion,
-                Self::All => true,
-            };
-            if takes {
+            if self.takes(number, name, kind) {
                 taken.insert(number);
             }
-            if !is_lesion && !matches!(self, Self::Asked(_)) {
+            if !matches!(self, Self::Asked(_)) && !is_lesion(name, kind) {
                 let kind = if kind.is_empty() { String::new() } else { format!(", {kind}") };
                 others.push(format!("{number} ({name}{kind})"));
             }

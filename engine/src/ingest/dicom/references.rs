@@ -6,6 +6,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::object::Fields;
+use super::preference::About;
 use crate::error::Result;
 
 /// What a structure set or segmentation refers to, and what it delineates.
@@ -19,14 +20,32 @@ pub struct References {
     pub drawn_on: BTreeSet<String>,
     /// FrameOfReferenceUIDs.
     pub frames: BTreeSet<String>,
-    /// ROI or segment numbers with their names.
-    pub regions: Vec<(i64, String)>,
+    /// Its regions.
+    pub regions: Vec<Region>,
+    /// What it says of itself.
+    pub about: About,
+}
+
+/// A region as a structure set or segmentation calls it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Region {
+    /// ROI or segment number.
+    pub number: i64,
+    /// ROI name or segment label; empty where there is none.
+    pub name: String,
+    /// RTROIInterpretedType; empty where there is none.
+    pub kind: String,
 }
 
 impl References {
     /// Those of a structure set (PS3.3, C.8.8.5).
     pub(super) fn of_structure_set(fields: &Fields<'_>) -> Result<Self> {
-        let mut references = Self::default();
+        let mut references = Self { about: About::structure_set(fields), ..Self::default() };
+        let mut kinds: BTreeMap<i64, String> = BTreeMap::new();
+        for observed in fields.items(tags::RTROI_OBSERVATIONS_SEQUENCE) {
+            let number = observed.integer(tags::REFERENCED_ROI_NUMBER).ok().flatten();
+            kinds.extend(number.zip(observed.text(tags::RTROI_INTERPRETED_TYPE)));
+        }
         for frame in fields.items(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE) {
             references.frames.extend(frame.text(tags::FRAME_OF_REFERENCE_UID));
             for study in frame.items(tags::RT_REFERENCED_STUDY_SEQUENCE) {
@@ -39,7 +58,9 @@ impl References {
             references.frames.extend(roi.text(tags::REFERENCED_FRAME_OF_REFERENCE_UID));
             let number =
                 roi.integer(tags::ROI_NUMBER)?.ok_or_else(|| roi.missing(tags::ROI_NUMBER))?;
-            references.regions.push((number, roi.text(tags::ROI_NAME).unwrap_or_default()));
+            let name = roi.text(tags::ROI_NAME).unwrap_or_default();
+            let kind = kinds.get(&number).cloned().unwrap_or_default();
+            references.regions.push(Region { number, name, kind });
         }
         if references.images.is_empty() {
             let rois = fields.items(tags::ROI_CONTOUR_SEQUENCE);
@@ -52,7 +73,7 @@ impl References {
 
     /// Those of a segmentation (PS3.3, C.8.20.2).
     pub(super) fn of_segmentation(fields: &Fields<'_>) -> Result<Self> {
-        let mut references = Self::default();
+        let mut references = Self { about: About::segmentation(fields), ..Self::default() };
         for series in fields.items(tags::REFERENCED_SERIES_SEQUENCE) {
             references.list(&series, tags::REFERENCED_INSTANCE_SEQUENCE);
         }
@@ -61,9 +82,8 @@ impl References {
             let number = segment
                 .integer(tags::SEGMENT_NUMBER)?
                 .ok_or_else(|| segment.missing(tags::SEGMENT_NUMBER))?;
-            references
-                .regions
-                .push((number, segment.text(tags::SEGMENT_LABEL).unwrap_or_default()));
+            let name = segment.text(tags::SEGMENT_LABEL).unwrap_or_default();
+            references.regions.push(Region { number, name, kind: String::new() });
         }
         if references.images.is_empty() {
             let frames = fields.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);

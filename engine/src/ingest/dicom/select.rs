@@ -1,11 +1,12 @@
 //! Which series and which delineation are meant, where paths leave a choice.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use super::catalogue::{Catalogue, Delineation, Problem, References, Series};
+use super::catalogue::{Catalogue, Delineation, NoTarget, PatientKey, Problem, Series};
 use super::complete;
-use super::series::PatientKey;
+use super::lesions::Take;
+use super::preference::{Preferred, preferred};
 use super::source::Source;
 use crate::error::{Error, Remedy, Result, WhichSeries};
 
@@ -18,6 +19,10 @@ pub struct SeriesChoice {
     pub patient: PatientKey,
     /// StudyInstanceUID.
     pub study: String,
+    /// What it is called by, as [`Series::name`] says.
+    pub series: String,
+    /// Days from the patient's first study that was found to this one, where their dates are known.
+    pub study_day: Option<i64>,
 }
 
 /// A structure set or segmentation to be read.
@@ -25,8 +30,6 @@ pub struct SeriesChoice {
 pub struct DelineationChoice {
     /// Its file.
     pub source: Source,
-    /// Its patient.
-    pub patient: PatientKey,
     /// RTSTRUCT or SEG.
     pub modality: String,
     /// FrameOfReferenceUIDs in which it was drawn.
@@ -44,16 +47,62 @@ pub struct Selection {
     pub warnings: Vec<String>,
     /// Why the series must not be measured: slices that are missing or cannot be read, by file.
     pub faults: Vec<Problem>,
+    /// Why the lesions must not be measured: nothing tells which of several delineations is meant.
+    pub undecided: Option<Undecided>,
+}
+
+/// Delineations of one image of which neither approval nor date tells which is meant.
+#[derive(Clone, Debug)]
+pub struct Undecided {
+    /// What each is called.
+    called: Vec<String>,
+    /// A line for each to choose from, file first.
+    there: Vec<String>,
+}
+
+impl Undecided {
+    fn of(several: &[Delineation<'_>]) -> Self {
+        Self {
+            called: several.iter().map(Delineation::called).collect(),
+            there: several.iter().map(listed).collect(),
+        }
+    }
+
+    fn error(self) -> Error {
+        let problem = format!(
+            "{} structure sets or segmentations belong to one image, and neither approval nor date \
+             tells which is meant: {}",
+            self.called.len(),
+            self.called.join("; ")
+        );
+        Error::bad_request(problem).with_remedy(Remedy::NameDelineation { there: self.there })
+    }
+}
+
+/// The images of a catalogue with the structure set or segmentation of each.
+#[derive(Clone, Debug, Default)]
+pub struct Pairs {
+    /// The pairs, in the catalogue's order of series.
+    pub selections: Vec<Selection>,
+    /// What has no partner, and why.
+    pub unmatched: Vec<(PathBuf, String)>,
 }
 
 impl Selection {
     /// Chooses the CT series below `image` and the structure set or segmentation below `mask`, each
-    /// where it is given. The series is the one of `uid` where that is given, else the one to which
-    /// the delineation refers, else the only one.
+    /// where it is given. The series is the one that `name` names, as [`Series::name`] does or by its
+    /// UID; else the one to which the delineation refers, else the only one. Of several delineations of
+    /// one series with regions to `take` it is the approved one, and of several the latest.
     ///
     /// # Errors
-    /// There is none, or more than one, each then listed; the paths cannot be read.
-    pub fn find(image: Option<&Path>, mask: Option<&Path>, uid: Option<&str>) -> Result<Self> {
+    /// There is none, or more than one, each then listed; the lesions are of another patient than the
+    /// image, and `name` does not say that this is meant; the paths cannot be read.
+    pub fn find(
+        image: Option<&Path>,
+        mask: Option<&Path>,
+        name: Option<&str>,
+        take: &Take<'_>,
+    ) -> Result<Self> {
         let of_image = image.map(Catalogue::scan).transpose()?;
         let of_mask = match (mask, &of_image) {
             (Some(mask), Some(_)) if image == Some(mask) => None,
@@ -61,16 +110,29 @@ impl Selection {
             (None, _) => None,
         };
         let of_mask = of_mask.as_ref().or(of_image.as_ref());
-        let found = match (mask, of_mask) {
-            (Some(path), Some(catalogue)) => {
-                Some(delineation(path, catalogue, of_image.as_ref(), uid)?)
-            }
-            _ => None,
+        Self::among(image.zip(of_image.as_ref()), mask.zip(of_mask), name, take)
+    }
+
+    /// As [`Selection::find`], in paths that were looked through already.
+    ///
+    /// # Errors
+    /// As [`Selection::find`].
+    pub fn among(
+        image: Option<(&Path, &Catalogue)>,
+        mask: Option<(&Path, &Catalogue)>,
+        name: Option<&str>,
+        take: &Take<'_>,
+    ) -> Result<Self> {
+        let of_image = image.map(|(_, catalogue)| catalogue);
+        let found = match mask {
+            Some((path, catalogue)) => Some(delineation(path, catalogue, of_image, name, take)?),
+            None => None,
         };
+        let taken = found.as_ref().map(|found| &found.taken);
         let mut selection = Self::default();
-        if let (Some(path), Some(catalogue)) = (image, &of_image) {
-            let series = series(path, catalogue, found.as_ref(), uid)?;
-            selection = Self::of(catalogue, series, found.as_ref());
+        if let Some((path, catalogue)) = image {
+            let series = series(path, catalogue, taken, name)?;
+            selection = Self::of(catalogue, series, taken);
             let elsewhere = complete::elsewhere(catalogue, series);
             if elsewhere > 0 {
                 selection.warnings.push(format!(
@@ -78,48 +140,132 @@ impl Selection {
                      place or content they are none of the CT series"
                 ));
             }
-        }
-        if let Some(found) = &found {
-            selection.delineation = Some(choice(found));
-            let same = selection.series.as_ref().is_none_or(|s| s.patient == found.patient.key);
-            if !same {
+            let owner = catalogue.owner(series).map(|(patient, _)| patient);
+            let of_another = |d: &Delineation<'_>| {
+                owner.is_some_and(|owner| {
+                    (&owner.key.id, &owner.key.issuer) != (&d.patient.key.id, &d.patient.key.issuer)
+                        || owner.is_another_than(d.patient)
+                })
+            };
+            let elsewhere = |d: &Delineation<'_>| {
+                d.references.series.len() + d.references.images.len() > 0
+                    && catalogue.target(d).ok().is_none_or(|target| !std::ptr::eq(target, series))
+            };
+            if taken.is_some_and(elsewhere) {
                 selection.warnings.push(
-                    "image and lesions name different patients (PatientID and its issuer)".into(),
+                    "the lesions refer to another series or volume than the one that was named"
+                        .into(),
                 );
             }
+            if taken.is_some_and(of_another) {
+                selection.warnings.push(
+                    "image and lesions name different patients (PatientID and its issuer, birth date, \
+                     sex or name)"
+                        .into(),
+                );
+            }
+        }
+        if let Some(found) = &found {
+            selection.delineation = Some(choice(&found.taken));
+            selection.warnings.extend(found.warnings());
         }
         Ok(selection)
     }
 
+    /// The pairs of all CT series of a catalogue, or of those that `name` names, with the delineation
+    /// that [`Selection::find`] would choose of each.
+    pub fn all(catalogue: &Catalogue, name: Option<&str>, take: &Take<'_>) -> Pairs {
+        let is_wanted = |series: &Series| name.is_none_or(|name| is_named(series, name));
+        let mut pairs = Pairs::default();
+        let mut drawn_on: BTreeMap<*const Series, Vec<Delineation<'_>>> = BTreeMap::new();
+        for delineation in catalogue.delineations() {
+            match catalogue.target(&delineation) {
+                Ok(series) => drawn_on.entry(series).or_default().push(delineation),
+                Err(_) if name.is_some() => {}
+                Err(problem) => {
+                    let file = delineation.instance.source.display();
+                    pairs.unmatched.push((file, problem.to_string()));
+                }
+            }
+        }
+        for (_, series) in catalogue.series().filter(|(_, s)| s.is_ct() && is_wanted(s)) {
+            let Some(of_series) = drawn_on.remove(&std::ptr::from_ref(series)) else {
+                let problem =
+                    format!("CT series {} without structure set or segmentation", series.name());
+                pairs.unmatched.push((common_folder(&series.sources()), problem));
+                continue;
+            };
+            let selection = match preferred(of_series, &|d| holds(d, take)) {
+                Ok(found) => {
+                    let mut selection = Self::of(catalogue, series, Some(&found.taken));
+                    selection.warnings.extend(found.warnings());
+                    selection
+                }
+                Err(several) => {
+                    let undecided = Some(Undecided::of(&several));
+                    Self { undecided, ..Self::of(catalogue, series, several.first()) }
+                }
+            };
+            pairs.selections.push(selection);
+        }
+        pairs
+    }
+
     /// A series of a catalogue, with its delineation. Whether all slices are there is looked at, and
     /// told by [`Selection::check`].
-    pub fn of(
-        catalogue: &Catalogue,
-        series: &Series,
-        delineation: Option<&Delineation<'_>>,
-    ) -> Self {
-        let place = catalogue.patients.iter().find_map(|patient| {
-            let holds = |s: &&super::catalogue::Study| {
-                s.series.iter().any(|other| std::ptr::eq(other, series))
-            };
-            patient.studies.iter().find(holds).map(|study| (patient, study))
-        });
-        let (patient, study) =
-            place.map_or_else(Default::default, |(p, s)| (p.key.clone(), s.uid.clone()));
+    fn of(catalogue: &Catalogue, series: &Series, delineation: Option<&Delineation<'_>>) -> Self {
+        let owner = catalogue.owner(series);
         let completeness = complete::check(catalogue, series, delineation);
+        let mut warnings = completeness.warnings;
+        if owner.is_some_and(|(patient, _)| patient.key.person.is_some()) {
+            warnings.push(
+                "PatientID names several people or nobody here; the patient was told by birth date, sex \
+                 and name"
+                    .into(),
+            );
+        } else if owner.is_some_and(|(patient, _)| !patient.key.identifies()) {
+            warnings.push(
+                "PatientID names nobody; the study was taken for a patient of its own".into(),
+            );
+        }
+        if let Some(part) = &series.part {
+            warnings.push(format!(
+                "the CT series holds {} volumes at the same places; measured: {part}",
+                part.of
+            ));
+        }
+        if series.is_unnamed() {
+            warnings.push(
+                "the CT files have no SeriesInstanceUID; those of one study, frame of reference and \
+                 SeriesNumber were taken for a series"
+                    .into(),
+            );
+        }
+        let choice_of_series = SeriesChoice {
+            sources: series.sources(),
+            patient: owner.map(|(patient, _)| patient.key.clone()).unwrap_or_default(),
+            study: owner.map(|(_, study)| study.uid.clone()).unwrap_or_default(),
+            series: series.name(),
+            study_day: owner.and_then(|(patient, study)| patient.study_day(study)),
+        };
         Self {
-            series: Some(SeriesChoice { sources: series.sources(), patient, study }),
+            series: Some(choice_of_series),
             delineation: delineation.map(choice),
-            warnings: completeness.warnings,
+            warnings,
             faults: completeness.faults,
+            undecided: None,
         }
     }
 
-    /// Whether the series may be measured.
+    /// Whether image and lesions may be measured.
     ///
     /// # Errors
-    /// A slice cannot be read, or is not there though the delineation refers to it.
+    /// A slice cannot be read, or is not there though the delineation refers to it; or nothing tells
+    /// which of several delineations is meant.
     pub fn check(&self) -> Result<()> {
+        if let Some(undecided) = &self.undecided {
+            return Err(undecided.clone().error());
+        }
         let Some(fault) = self.faults.first() else { return Ok(()) };
         let more = match self.faults.len() {
             1 => String::new(),
@@ -136,64 +282,116 @@ impl Selection {
     }
 }
 
+impl SeriesChoice {
+    /// The deepest folder, or the archive, that holds all of its files.
+    pub fn folder(&self) -> PathBuf {
+        common_folder(&self.sources)
+    }
+}
+
+fn common_folder(sources: &[Source]) -> PathBuf {
+    if let [only] = sources {
+        return only.file.clone();
+    }
+    let place = |s: &Source| match &s.member {
+        Some(_) => s.file.clone(),
+        None => s.file.parent().map(Path::to_owned).unwrap_or_default(),
+    };
+    let mut common = sources.first().map(place).unwrap_or_default();
+    for source in sources {
+        while !place(source).starts_with(&common) && common.pop() {}
+    }
+    common
+}
+
 fn choice(found: &Delineation<'_>) -> DelineationChoice {
     DelineationChoice {
         source: found.instance.source.clone(),
-        patient: found.patient.key.clone(),
         modality: found.series.modality.clone(),
         frames: found.references.frames.clone(),
     }
 }
 
+/// Whether a delineation has a region to take.
+fn holds(found: &Delineation<'_>, take: &Take<'_>) -> bool {
+    found.references.regions.iter().any(|r| take.takes(r.number, &r.name, &r.kind))
+}
+
+fn is_named(series: &Series, name: &str) -> bool {
+    series.uid == name || series.name() == name
+}
+
+/// The structure set or segmentation that is meant.
 fn delineation<'a>(
     path: &Path,
     catalogue: &'a Catalogue,
     images: Option<&Catalogue>,
-    uid: Option<&str>,
-) -> Result<Delineation<'a>> {
+    name: Option<&str>,
+    take: &Take<'_>,
+) -> Result<Preferred<'a>> {
     let mut all = catalogue.delineations();
-    if all.len() > 1
-        && let Some(uid) = uid
-    {
-        all.retain(|d| {
-            let target = images.unwrap_or(catalogue).target(&d.patient.key, d.references);
-            target.map_or_else(|_| d.references.series.contains(uid), |s| s.uid == uid)
-        });
+    let target = |d: &Delineation<'_>| images.map(|images| images.target(d));
+    if all.len() > 1 {
+        if let Some(name) = name {
+            all.retain(|d| match target(d) {
+                Some(Ok(series)) => is_named(series, name),
+                _ => d.references.series.contains(name),
+            });
+        } else if all.iter().any(|d| matches!(target(d), Some(Ok(_)))) {
+            all.retain(|d| matches!(target(d), Some(Ok(_))));
+        }
     }
-    match all.as_slice() {
-        [only] => Ok(*only),
-        [] => Err(Error::bad_data(
+    if all.is_empty() {
+        return Err(Error::bad_data(
             path,
             format!(
                 "holds no structure set (RTSTRUCT) and no segmentation (SEG){}{}",
-                if uid.is_some() { " of this series" } else { "" },
+                if name.is_some() { " of this series" } else { "" },
                 first_problem(catalogue)
             ),
-        )),
-        several => {
-            let line = |d: &Delineation<'_>| {
-                let names: Vec<&str> =
-                    d.references.regions.iter().take(8).map(|(_, n)| n.as_str()).collect();
-                format!(
-                    "{} ({}: {})",
-                    d.instance.source.display().display(),
-                    d.series.modality,
-                    names.join(", ")
-                )
-            };
-            let problem = format!("holds {} structure sets or segmentations", several.len());
-            Err(Error::bad_request(problem)
-                .with_path(path)
-                .with_remedy(Remedy::NameDelineation { there: several.iter().map(line).collect() }))
-        }
+        ));
     }
+    let series: BTreeSet<String> = all
+        .iter()
+        .filter_map(|d| match target(d) {
+            Some(target) => target.ok().map(Series::name),
+            None => d.references.series.first().cloned(),
+        })
+        .collect();
+    let several = all.len();
+    let found = if several > 1 && series.len() != 1 {
+        Err(all)
+    } else {
+        preferred(all, &|d| holds(d, take))
+    };
+    found.map_err(|all| {
+        let error = match series.len() {
+            1 => Undecided::of(&all).error(),
+            n => {
+                let of = if n == 0 { String::new() } else { format!(" of {n} CT series") };
+                let there = all.iter().map(listed).collect();
+                let problem = format!("holds {several} structure sets or segmentations{of}");
+                Error::bad_request(problem).with_remedy(Remedy::NameDelineation { there })
+            }
+        };
+        error.with_path(path)
+    })
 }
 
+/// A line of a list to choose from, file first.
+fn listed(found: &Delineation<'_>) -> String {
+    let names: Vec<&str> =
+        found.references.regions.iter().take(8).map(|r| r.name.as_str()).collect();
+    let file = found.instance.source.display();
+    format!("{} ({}: {})", file.display(), found.called(), names.join(", "))
+}
+
+/// The CT series that is meant.
 fn series<'a>(
     path: &Path,
     catalogue: &'a Catalogue,
     found: Option<&Delineation<'_>>,
-    uid: Option<&str>,
+    name: Option<&str>,
 ) -> Result<&'a Series> {
     let all: Vec<&Series> = catalogue.series().map(|(_, s)| s).filter(|s| s.is_ct()).collect();
     if all.is_empty() {
@@ -208,47 +406,71 @@ fn series<'a>(
             format!("holds no CT series{there}{}", first_problem(catalogue)),
         ));
     }
-    let naming =
-        |which| Remedy::NameSeries { which, there: all.iter().map(|s| describe(s)).collect() };
-    if let Some(uid) = uid {
-        let chosen: Vec<&Series> = all.iter().copied().filter(|s| s.uid == uid).collect();
+    let naming = |which, of: &[&Series]| Remedy::NameSeries {
+        which,
+        there: of.iter().map(|s| describe(catalogue, s)).collect(),
+    };
+    if let Some(name) = name {
+        let chosen: Vec<&Series> = all.iter().copied().filter(|s| is_named(s, name)).collect();
+        let target = found.and_then(|found| catalogue.target(found).ok());
+        let meant = chosen.iter().find(|s| target.is_some_and(|t| std::ptr::eq(t, **s)));
         return match chosen.as_slice() {
             [only] => Ok(only),
-            [] => Err(Error::bad_request(format!("holds no CT series {uid}"))
+            [] => Err(Error::bad_request(format!("holds no CT series {name}"))
                 .with_path(path)
-                .with_remedy(naming(WhichSeries::One))),
-            _ => Err(Error::bad_request(format!(
-                "{} studies or patients have a series {uid}; name the folder of one of them",
-                chosen.len()
-            ))
-            .with_path(path)),
+                .with_remedy(naming(WhichSeries::One, &all))),
+            several => match meant {
+                Some(meant) => Ok(meant),
+                None if several.iter().all(|s| s.part.is_some()) => Err(Error::bad_request(
+                    format!("series {name} holds {} volumes at the same places", several.len()),
+                )
+                .with_path(path)
+                .with_remedy(naming(WhichSeries::One, several))),
+                None => Err(Error::bad_request(format!(
+                    "{} studies or patients have a series {name}; name the folder of one of them",
+                    several.len()
+                ))
+                .with_path(path)),
+            },
         };
     }
     if let Some(found) = found {
-        let References { series, .. } = found.references;
-        return catalogue.target(&found.patient.key, found.references).map_err(|problem| {
-            let which = if series.is_empty() { WhichSeries::DrawnOn } else { WhichSeries::Another };
+        return catalogue.target(found).map_err(|problem| {
+            let remedy = match &problem {
+                NoTarget::OtherPatient => Remedy::ConfirmSeries,
+                NoTarget::Several { names } => {
+                    let of: Vec<&Series> =
+                        all.iter().copied().filter(|s| names.contains(&s.name())).collect();
+                    naming(WhichSeries::DrawnOn, &of)
+                }
+                _ if found.references.series.is_empty() => naming(WhichSeries::DrawnOn, &all),
+                _ => naming(WhichSeries::Another, &all),
+            };
             Error::bad_request(problem.to_string())
                 .with_path(found.instance.source.display())
-                .with_remedy(naming(which))
+                .with_remedy(remedy)
         });
     }
     match all.as_slice() {
         [only] => Ok(only),
         several => Err(Error::bad_request(format!("holds {} CT series", several.len()))
             .with_path(path)
-            .with_remedy(naming(WhichSeries::One))),
+            .with_remedy(naming(WhichSeries::One, several))),
     }
 }
 
-fn describe(series: &Series) -> String {
-    let mut text = format!("{}: {} files", series.uid, series.instances.len());
+/// A line of a list to choose from, the name first.
+fn describe(catalogue: &Catalogue, series: &Series) -> String {
+    let mut text = format!("{}: {} files", series.name(), series.instances.len());
+    let day = catalogue.owner(series).and_then(|(patient, study)| patient.study_day(study));
+    text.extend(day.map(|day| format!(", day {day}")));
+    text.extend(series.part.as_ref().map(|part| format!(", {part}")));
     if let Ok(acquisition) = series.acquisition() {
         let thickness = acquisition.slice_thickness.map(|t| format!(", {t} mm slices"));
         let kernel = acquisition.kernel.map(|k| format!(", kernel {k}"));
         let kvp = acquisition.kvp.map(|k| format!(", {k} kVp"));
-        let contrast = acquisition.contrast.map(|c| format!(", contrast {c}"));
-        text.extend([thickness, kernel, kvp, contrast].into_iter().flatten());
+        let phase = acquisition.phase.map(|c| format!(", {c}"));
+        text.extend([thickness, kernel, kvp, phase].into_iter().flatten());
     }
     text
 }

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::agree;
 use super::header::{self, Acquisition, ImageHeader};
-use super::object::{Bytes, Fields, Opened};
+use super::object::{Bytes, Opened};
+use super::patient::PatientKey;
 use super::pixel::{self, FrameBytes, PADDING_HU};
 use super::source::{self, Source};
 pub use super::stack::SlicePolicy;
@@ -22,25 +23,6 @@ use crate::volume::{StoredI16, Volume, Voxels};
 
 /// Voxels of the largest series that is read (2³¹).
 const MAX_VOXELS: usize = 1 << 31;
-
-/// Who the patient of a file is, as far as the file says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PatientKey {
-    /// PatientID.
-    pub id: String,
-    /// IssuerOfPatientID.
-    pub issuer: String,
-}
-
-impl PatientKey {
-    /// Reads it from a file's header.
-    pub fn read(fields: &Fields<'_>) -> Self {
-        Self {
-            id: fields.text(tags::PATIENT_ID).unwrap_or_default(),
-            issuer: fields.text(tags::ISSUER_OF_PATIENT_ID).unwrap_or_default(),
-        }
-    }
-}
 
 /// A CT series, read.
 #[derive(Clone, Debug)]

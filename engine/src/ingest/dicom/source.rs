@@ -8,6 +8,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dicom_dictionary_std::uids;
 use sha2::{Digest, Sha256};
 
 use super::object::{self, Bytes, Opened};
@@ -18,9 +19,11 @@ use crate::input;
 
 /// The largest member that is inflated; the largest enhanced CT reach about 1 GiB.
 const MAX_MEMBER: u64 = 2 << 30;
-/// A member may be this many times larger than its bytes in the archive: an empty CT slice reaches
+/// A large member may be this many times larger than its bytes in the archive: an empty CT slice reaches
 /// about 200, an archive bomb the 1032 of deflate.
 const MAX_RATIO: u64 = 500;
+/// A member of up to this size may be compressed to any degree, as a sparse segmentation is.
+const SMALL_MEMBER: u64 = 128 << 20;
 /// Members of one archive.
 const MAX_MEMBERS: usize = 1_000_000;
 
@@ -99,9 +102,24 @@ pub(in crate::ingest) fn is_dicom_or_zip(bytes: &[u8]) -> bool {
     is_zip(bytes) || object::is_dicom(bytes)
 }
 
+/// Whether bytes are the start of a DICOMDIR, whose meta group names its class (PS3.10, 7.1).
+pub(in crate::ingest) fn is_directory_of_files(bytes: &[u8]) -> bool {
+    let class = uids::MEDIA_STORAGE_DIRECTORY_STORAGE.as_bytes();
+    let meta = &bytes[..bytes.len().min(1024)];
+    object::is_dicom(bytes) && meta.windows(class.len()).any(|window| window == class)
+}
+
 /// Whether a file starts like a zip archive.
 pub(super) fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
+}
+
+/// Whether a path is a zip archive, by its content.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_archive(path: &Path) -> Result<bool> {
+    Ok(is_zip(OpenFile::open(path)?.head()))
 }
 
 /// Calls `visit` with each member of an archive: its source, and its bytes or what is wrong with it.
@@ -167,7 +185,7 @@ fn open_archive(path: &Path) -> Result<Archive> {
 
 fn inflate(archive: &mut Archive, index: usize, shown: &Path, limit: u64) -> Result<Vec<u8>> {
     let member = archive.by_index(index).map_err(|e| damaged(shown, &e))?;
-    let allowed = member.compressed_size().saturating_mul(MAX_RATIO).saturating_add(1 << 20);
+    let allowed = member.compressed_size().saturating_mul(MAX_RATIO).max(SMALL_MEMBER);
     let allowed = allowed.min(limit);
     let mut out = Vec::new();
     member.take(allowed + 1).read_to_end(&mut out).map_err(|e| {
@@ -184,4 +202,27 @@ fn inflate(archive: &mut Archive, index: usize, shown: &Path, limit: u64) -> Res
 
 fn damaged(path: &Path, problem: &zip::result::ZipError) -> Error {
     Error::bad_data(path, format!("cannot be read as a zip archive ({problem})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_sparse_member_is_read_however_well_it_was_compressed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("seg.zip");
+        let mut archive = zip::ZipWriter::new(File::create(&path).expect("made"));
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file("seg", options.compression_level(Some(9))).expect("a member");
+        let sparse = vec![0u8; 40 << 20];
+        archive.write_all(&sparse).expect("written");
+        archive.finish().expect("finished");
+        let compressed = std::fs::metadata(&path).expect("there").len();
+        assert!(sparse.len() as u64 / compressed > 900, "{compressed} bytes");
+        let member = Source { file: path, member: Some((0, "seg".into())) };
+        assert_eq!((*member.bytes().expect("reads")).as_ref(), sparse);
+    }
 }

@@ -96,12 +96,13 @@ pub(super) fn arrange(
     let drifts = places.iter().any(|(_, d)| d.iter().any(|v| v.abs() > DRIFT_TOLERANCE));
     let mut problems = Vec::new();
     problems.extend(gaps);
+    let remedy = Remedy::UnevenSlices { spacing: !problems.is_empty() };
     if drifts {
         problems.push(tilt(&places, voxel));
     }
     let uneven = !problems.is_empty();
     if uneven && policy == SlicePolicy::Refuse {
-        return Err(Error::bad_data(path, problems.join("; ")).with_remedy(Remedy::UnevenSlices));
+        return Err(Error::bad_data(path, problems.join("; ")).with_remedy(remedy));
     }
     for problem in problems {
         warnings.push(format!("{problem}; interpolated linearly onto slices every {spacing} mm"));

@@ -161,7 +161,7 @@ pub(super) struct Neighbours {
 }
 
 /// An archive, if any, and the folder (in it).
-type Place = (Option<PathBuf>, PathBuf);
+pub(super) type Place = (Option<PathBuf>, PathBuf);
 
 impl Neighbours {
     /// Adds a file of the series.
@@ -260,7 +260,8 @@ fn name(source: &Source) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-fn place(source: &Source) -> Place {
+/// Where a file lies.
+pub(super) fn place(source: &Source) -> Place {
     let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
     match &source.member {
         None => (None, folder(&source.file)),
