@@ -492,3 +492,47 @@ fn inspect_tells_apart_what_may_be_chosen() {
     }
     assert!(!shown.contains("2024"), "dates are relative: {shown}");
 }
+
+#[test]
+fn what_was_found_can_be_written_edited_and_used() {
+    let export = follow_up();
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifest = folder.path().join("found.csv");
+    let name = manifest.to_str().expect("UTF-8");
+    let (output, found) = batch(export.path(), &["--write-manifest", name]);
+    assert!(output.status.success(), "{}", said(&output));
+    let text = std::fs::read_to_string(&manifest).expect("written");
+    let first = text.lines().nth(1).expect("a row").split(',').next().expect("a patient");
+    std::fs::write(&manifest, text.replace(first, "A")).expect("written");
+    let (output, used) = batch(&manifest, &[]);
+    assert!(output.status.success(), "{}", said(&output));
+    let table = |folder: &TempDir| {
+        std::fs::read_to_string(folder.path().join("out/features.csv")).expect("there")
+    };
+    assert_eq!(table(&used), table(&found).replace(first, "A"));
+}
+
+#[test]
+fn a_dry_run_without_a_pair_says_what_is_there() {
+    let mut export = Export::new();
+    export.add_all(&ct());
+    let (output, _) = batch(export.path(), &["--dry-run"]);
+    assert!(said(&output).contains("without structure set"), "{}", said(&output));
+    let (output, _) = batch(export.path(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("no image with a mask was found"), "{}", said(&output));
+}
+
+#[test]
+fn many_files_of_one_problem_share_a_line() {
+    let mut export = Export::new();
+    let pet = |o| changed(o, |o: &mut InMemDicomObject| put(o, tags::MODALITY, VR::CS, "PT"));
+    export.add_all(&ct().into_iter().map(pet).collect::<Vec<_>>());
+    for number in 0..20 {
+        export.add(&set(number, 1, "PET"));
+    }
+    let (output, _) = batch(export.path(), &[]);
+    let told = said(&output);
+    assert_eq!(told.matches("modality PT, which is no CT").count(), 3, "{told}");
+    assert!(told.contains("17 more files with this problem"), "{told}");
+}

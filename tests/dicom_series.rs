@@ -239,7 +239,8 @@ mod made_up {
             .map(|n| slice(n, [-10.0 + 0.7 * n as f64, -20.0, 30.0 + 2.5 * n as f64]))
             .collect();
         // atan(0.7 / 2.5) = 15.64 degrees.
-        refused(&tilted, &["shifted sideways", "2.100 mm", "15.64 degrees"]);
+        let told = refused(&tilted, &["shifted sideways", "2.100 mm", "15.64 degrees"]);
+        assert!(!told.contains("missing slices"), "a tilt is none: {told}");
         let ct = resampled(&tilted);
         assert_eq!(ct.volume.geometry().origin, [-10.0, -20.0, 30.0]);
         for z in 0..4 {

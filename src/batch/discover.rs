@@ -7,7 +7,8 @@
 //! latest. What is left over is told, never guessed.
 //!
 //! Folder and file names of an export can hold a patient's name, so a patient is called by a
-//! pseudonym that follows from the folder's place; [`Manifest::write`] gives the list to edit.
+//! pseudonym that follows from the folder's place; [`Manifest::write`] gives the list
+//! to edit.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

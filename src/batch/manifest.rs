@@ -260,16 +260,28 @@ impl Manifest {
         Self::new(self.carried, cases.collect())
     }
 
-    /// Writes the manifest's required columns as CSV, to be edited and used in place of a folder.
+    /// Writes what the rows ask for as CSV, to be edited and used in place of a folder. Paths are
+    /// absolute; a member of an archive is named by the archive and the series.
     ///
     /// # Errors
-    /// The writer's.
+    /// The writer's; the folder of this process is gone, so that no path is absolute.
     pub fn write(&self, writer: impl std::io::Write) -> std::io::Result<()> {
         let mut csv = csv::Writer::from_writer(writer);
-        csv.write_record(["patient", "image", "mask", "roi"])?;
+        csv.write_record(["patient", "image", "mask", "series", "labels", "roi", "lesion"])?;
         for case in &self.cases {
-            let roi = case.roi.as_deref().unwrap_or("");
-            csv.write_record([case.patient.as_str(), &case.image, &case.mask, roi])?;
+            let chosen = case.selection.as_ref();
+            let series = chosen.and_then(|chosen| Some(chosen.series.as_ref()?.series.as_str()));
+            let mask = chosen.and_then(|chosen| Some(&chosen.delineation.as_ref()?.source.file));
+            let absolute = |path: &Path| std::path::absolute(path).map(|path| shown(&path));
+            csv.write_record([
+                case.patient.as_str(),
+                &absolute(&case.image_path)?,
+                &absolute(mask.unwrap_or(&case.mask_path))?,
+                series.or(case.series.as_deref()).unwrap_or(""),
+                &case.labels.join(";"),
+                case.roi.as_deref().unwrap_or(""),
+                case.lesion.as_deref().unwrap_or(""),
+            ])?;
         }
         csv.flush()
     }

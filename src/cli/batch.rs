@@ -16,11 +16,13 @@ use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options, Summary, dry_run};
 use abscope::ingest::dicom::source::is_archive;
 use abscope::ingest::sites::SiteTable;
+use abscope::output::OutputFile;
 use abscope::paths::shown;
 use abscope::plan::Plan;
 use abscope::signature::Model;
 use abscope::signature::score::Origin;
 use abscope::table::Format;
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -109,9 +111,14 @@ pub(crate) struct Args {
     identify: bool,
 
     /// Show what would be done, what has no partner, and how many grey levels each lesion would
-    /// get; write nothing.
+    /// get; write no table.
     #[arg(long)]
     dry_run: bool,
+
+    /// Write the pairs that were found to this file as a manifest, to be edited and given in place of
+    /// the folder.
+    #[arg(long, value_name = "FILE")]
+    write_manifest: Option<PathBuf>,
 
     /// What to tell on standard error: text for people (with a progress bar in a terminal), or a
     /// JSON object per line.
@@ -165,6 +172,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let asked =
         Asked { labels: args.labels, roi: args.roi, series: args.series, identify: args.identify };
     let discovery = cases(&args.cases, &asked)?;
+    if let Some(path) = &args.write_manifest {
+        let mut file = OutputFile::create(path)?;
+        discovery.manifest.write(&mut file).with_context(|| shown(path))?;
+        file.finish()?;
+    }
     if args.dry_run {
         return dry_run(&discovery, &options);
     }
