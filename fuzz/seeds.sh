@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 corpus=fuzz/corpus
-mkdir -p $corpus/{ct,model,nifti,rtstruct,seg}
+mkdir -p $corpus/{ct,jpeg_ls,model,nifti,rtstruct,seg}
 
 # Small grids only: what takes a millisecond to read is tried a thousand times a second.
 for file in image mask; do
@@ -17,6 +17,7 @@ done
 for file in fixtures/dicom/ct/*/0; do
     cp "$file" "$corpus/ct/$(basename "$(dirname "$file")")"
 done
+cp fixtures/jpeg_ls/*.jls $corpus/jpeg_ls/
 cp fixtures/dicom/rtstruct/set $corpus/rtstruct/
 cp fixtures/dicom/seg/{binary,binary-shuffled,fractional,labelmap,labelmap-part,oblique} $corpus/seg/
 # The draws of the coefficients are most of a signature and all pass the same check: two will do.

@@ -73,6 +73,7 @@ fn every_transfer_syntax_gives_the_voxels_that_were_written() {
         "rle",
         "rle-dcmtk",
         "j2k",
+        "jpegls",
         "jpeg-sv1",
         "jpeg-lossless",
     ] {
@@ -87,26 +88,104 @@ fn every_transfer_syntax_gives_the_voxels_that_were_written() {
 }
 
 #[test]
-fn jpeg_ls_is_read_or_named() {
-    for sign in ["unsigned", "signed"] {
-        let name = format!("ct/jpegls-{sign}");
-        if cfg!(feature = "jpeg-ls") {
-            assert_voxels(&try_series(&name).expect("reads"), AXIAL, 2, &name);
-        } else {
-            let problem = try_series(&name).expect_err("no codec").to_string();
-            assert!(
-                problem.contains("JPEG-LS") && problem.contains("feature jpeg-ls"),
-                "{problem}"
-            );
+fn compression_with_loss_gives_a_warning() {
+    // The header of the second says nothing of it: its stream does.
+    for name in ["ct/j2k-with-loss", "ct/jpegls-with-loss"] {
+        let ct = try_series(name).expect("reads");
+        assert!(ct.warnings.iter().any(|w| w.contains("with loss")), "{name}: {:?}", ct.warnings);
+        for (x, y) in [(5, 5), (0, 0), (39, 31), (20, 9)] {
+            assert!((ct.volume.get([x, y, 0]) - hu(x, y, 0)).abs() <= 2.0, "{name}: {x} {y}");
         }
     }
 }
 
+/// A slice of 19 x 12 pixels of 12 bits, in JPEG-LS, changed; and its series.
+fn jpeg_ls_slice(
+    stream: &str,
+    change: impl FnOnce(&mut FileDicomObject<InMemDicomObject>),
+) -> abscope::Result<CtSeries> {
+    let stream = std::fs::read(format!("fixtures/jpeg_ls/{stream}.jls")).expect("there");
+    let mut file = dicom_object::open_file(made("ct/jpegls-unsigned/0")).expect("reads");
+    // Fragments have an even length.
+    let fragments: Vec<Vec<u8>> = stream
+        .chunks(50)
+        .map(|part| part.iter().copied().chain((part.len() % 2 == 1).then_some(0)).collect())
+        .collect();
+    assert!(fragments.len() > 3);
+    let fragments = PixelFragmentSequence::new_fragments(fragments);
+    file.put(DataElement::new(tags::PIXEL_DATA, VR::OB, fragments));
+    for (tag, value) in [(tags::ROWS, 12u16), (tags::COLUMNS, 19)] {
+        file.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+    }
+    change(&mut file);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("slice");
+    file.write_to_file(&path).expect("written");
+    series::read(&[Source::file(&path)], SlicePolicy::Refuse)
+}
+
+fn put_number(file: &mut InMemDicomObject, tag: dicom_core::Tag, value: u16) {
+    file.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+}
+
+/// The samples of fixtures/jpeg_ls/make.cpp in row 1, where x is up to 5.
+fn coded(x: usize) -> f32 {
+    (7 * x + 13) as f32
+}
+
 #[test]
-fn compression_with_loss_gives_a_warning() {
-    let ct = try_series("ct/j2k-with-loss").expect("reads");
-    assert!(ct.warnings.iter().any(|w| w.contains("with loss")), "{:?}", ct.warnings);
-    assert!((ct.volume.get([5, 5, 0]) - hu(5, 5, 0)).abs() <= 2.0);
+fn a_frame_of_jpeg_ls_lies_in_several_fragments_and_its_header_may_know_more_bits() {
+    let row = |ct: &CtSeries| -> Vec<f32> { (0..6).map(|x| ct.volume.get([x, 1, 0])).collect() };
+    let expected: Vec<f32> = (0..6).map(|x| coded(x) - 1024.0).collect();
+    for stream in ["19x12-12-0-restart5", "19x12-12-0-spiff", "19x12-12-0-presets"] {
+        let ct = jpeg_ls_slice(stream, |_| {}).unwrap_or_else(|e| panic!("{stream}: {e}"));
+        assert_eq!(row(&ct), expected, "{stream}");
+    }
+    // 12 bits of 16, unsigned: the value itself.
+    let ct = jpeg_ls_slice("19x12-12-0-spiff", |file| {
+        put_number(file, tags::BITS_STORED, 16);
+        put_number(file, tags::HIGH_BIT, 15);
+    });
+    assert_eq!(row(&ct.expect("reads")), expected);
+    // Signed, the highest of the stream's bits is the sign. Row 11 is one of the even ones; column 12,
+    // row 10 has 7 x 12 + 13 x 10 and noise of 14 x 256: 3 798 of 4 096, which is -298.
+    let ct = jpeg_ls_slice("19x12-12-0-spiff", |file| {
+        put_number(file, tags::PIXEL_REPRESENTATION, 1);
+    });
+    let ct = ct.expect("reads");
+    assert_eq!(ct.volume.get([0, 11, 0]), 2047.0 - 1024.0);
+    assert_eq!(ct.volume.get([12, 11, 0]), 1365.0 - 1024.0);
+    assert_eq!(ct.volume.get([12, 10, 0]), -298.0 - 1024.0);
+}
+
+#[test]
+fn a_stream_of_jpeg_ls_that_contradicts_its_header_is_an_error() {
+    let refused = |tag, value| {
+        let read = jpeg_ls_slice("19x12-12-0-spiff", |file| {
+            if tag == tags::BITS_ALLOCATED {
+                put_number(file, tags::BITS_STORED, 8);
+                put_number(file, tags::HIGH_BIT, 7);
+            }
+            put_number(file, tag, value);
+        });
+        read.expect_err("refused").to_string()
+    };
+    let problem = refused(tags::ROWS, 11);
+    assert!(problem.contains("is 19 x 12, the header says 19 x 11"), "{problem}");
+    let problem = refused(tags::BITS_ALLOCATED, 8);
+    assert!(problem.contains("has 12 bits per value") && problem.contains("of 8"), "{problem}");
+    let problem = refused(tags::HIGH_BIT, 15);
+    assert!(problem.contains("the header says bits 4 to 15 of 16"), "{problem}");
+}
+
+#[test]
+fn segmentations_in_jpeg_ls_are_read_unless_it_was_with_loss() {
+    let whole = case("seg/ct", "seg-compressed/labelmap-jpegls", LoadOptions::default());
+    assert_mask(&whole.lesions[0].mask, AXIAL, |x, y, z| first(x, y, z) && !second(x, y, z));
+    assert_mask(&whole.lesions[1].mask, AXIAL, second);
+    let lossy = made("seg-compressed/labelmap-jpegls-with-loss");
+    let problem = load(&made("seg/ct"), &lossy, &LoadOptions::default()).expect_err("refused");
+    assert!(problem.to_string().contains("compressed with loss"), "{problem}");
 }
 
 #[test]
@@ -272,7 +351,7 @@ fn damaged_structure_sets_and_segmentations_never_panic() {
 
 #[test]
 fn damaged_compressed_slices_never_panic() {
-    for name in ["rle", "j2k", "jpeg-sv1", "jpeg-lossless", "deflated"] {
+    for name in ["rle", "j2k", "jpegls", "jpeg-sv1", "jpeg-lossless", "deflated"] {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("slice");
         let whole = std::fs::read(made(&format!("ct/{name}-unsigned/0"))).expect("there");

@@ -4,6 +4,7 @@ mod bytes;
 pub mod case;
 pub mod dicom;
 mod expected;
+pub mod jpeg_ls;
 mod load;
 mod names;
 pub mod nifti;

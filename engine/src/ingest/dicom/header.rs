@@ -6,6 +6,7 @@ use dicom_dictionary_std::tags;
 
 use super::object::{Fields, Opened, decimal, name};
 use super::phase;
+use super::pixel;
 use crate::error::{Error, Result};
 use crate::geometry::{Vec3, cross, dot, norm};
 
@@ -133,9 +134,6 @@ impl ImageHeader {
         let sop_instance = fields.need_text(tags::SOP_INSTANCE_UID)?;
         let format = format(&fields)?;
         let mut warnings = Vec::new();
-        if fields.text(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01") {
-            warnings.push("the image was compressed with loss, which changes texture".to_owned());
-        }
         if let Some(kind) = fields.text(tags::RESCALE_TYPE).filter(|kind| kind != "HU") {
             warnings.push(format!("its values are of type {kind}, not HU"));
         }
@@ -143,6 +141,11 @@ impl ImageHeader {
             None => 1,
             Some(_) => fields.need_integer(tags::NUMBER_OF_FRAMES, 1, MAX_FRAMES)? as usize,
         };
+        if fields.text(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01")
+            || pixel::is_approximate(opened, count)
+        {
+            warnings.push("the image was compressed with loss, which changes texture".to_owned());
+        }
         let per_frame: Vec<Fields<'_>> =
             fields.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).collect();
         let functional = !per_frame.is_empty();

@@ -2,6 +2,7 @@
 
 mod agree;
 pub mod catalogue;
+mod characters;
 mod complete;
 mod dates;
 mod header;

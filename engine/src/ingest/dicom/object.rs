@@ -12,6 +12,7 @@ use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
 
+use super::characters;
 use super::stray::Said;
 use super::unknown;
 pub use super::walk::PixelSpan;
@@ -104,10 +105,14 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
         Encoding { big_endian: true, .. } => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
         Encoding { .. } => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
     };
-    let opaque = unknown::made_opaque(&data[..end], &walked.unknown, file.encoding);
-    let parsed = DicomObject::read_dataset_with_ts(&opaque[..], &syntax).and_then(|mut object| {
+    let mut known = unknown::made_opaque(&data[..end], &walked.unknown, file.encoding);
+    let hidden = characters::hide(&mut known, &walked.characters);
+    let parsed = DicomObject::read_dataset_with_ts(&known[..], &syntax).and_then(|mut object| {
         if !walked.unknown.is_empty() {
             unknown::resolve(&mut object)?;
+        }
+        if hidden {
+            characters::decode(&mut object);
         }
         Ok(object)
     });

@@ -1,8 +1,9 @@
 //! From a frame's bytes to HU.
 //!
-//! Uncompressed frames are read where they lie in the file. Compressed ones go through the codecs of
-//! `dicom-transfer-syntax-registry`, one frame at a time, after their own headers have been found to
-//! claim no more than the file's does.
+//! Uncompressed frames are read where they lie in the file. Compressed ones go through codecs, one
+//! frame at a time: JPEG-LS and run lengths through those here, others through those of
+//! `dicom-transfer-syntax-registry`, after their own headers have been found to claim no more than the
+//! file's does.
 
 use std::borrow::Cow;
 
@@ -17,6 +18,7 @@ use super::object::Opened;
 use super::walk;
 use crate::contained::contained;
 use crate::error::{Error, Problem, Result};
+use crate::ingest::jpeg_ls;
 
 /// What padded pixels become: the HU of air, below every tissue.
 pub(super) const PADDING_HU: i16 = -1024;
@@ -67,7 +69,9 @@ pub(super) fn locate<'a>(
         }
         return Ok(FrameBytes::Plain(&data[span.bytes.clone()][..needed as usize]));
     }
-    decoder(opened)?;
+    if !is_jpeg_ls(opened) {
+        decoder(opened)?;
+    }
     walk::frames(data, span, frames, opened.encoding)
         .map(FrameBytes::Encapsulated)
         .map_err(|problem| problem.in_file(&opened.path))
@@ -93,11 +97,7 @@ pub(super) fn stored<'a>(
             })
         }
         FrameBytes::Encapsulated(fragments) => {
-            let bytes: Vec<u8> = fragments[index]
-                .iter()
-                .flat_map(|range| &opened.data_set()[range.clone()])
-                .copied()
-                .collect();
+            let bytes = joined(opened, &fragments[index]);
             decode(opened, format, &bytes).map_err(|problem| {
                 let name = syntax_name(&opened.transfer_syntax);
                 Error::bad_data(
@@ -109,7 +109,26 @@ pub(super) fn stored<'a>(
     }
 }
 
+fn joined(opened: &Opened, fragments: &[std::ops::Range<usize>]) -> Vec<u8> {
+    fragments.iter().flat_map(|range| &opened.data_set()[range.clone()]).copied().collect()
+}
+
+fn is_jpeg_ls(opened: &Opened) -> bool {
+    [uids::JPEGLS_LOSSLESS, uids::JPEGLS_NEAR_LOSSLESS].contains(&opened.transfer_syntax.as_str())
+}
+
+/// Whether the streams of a file's frames say that their values are approximate, which JPEG-LS alone
+/// does. The header may keep silent, and the transfer syntax allows a stream without loss.
+pub(super) fn is_approximate(opened: &Opened, frames: usize) -> bool {
+    let Some(span) = opened.pixels.as_ref().filter(|_| is_jpeg_ls(opened)) else { return false };
+    let located = walk::frames(opened.data_set(), span, frames, opened.encoding);
+    located.into_iter().flatten().any(|f| jpeg_ls::near(&joined(opened, &f)).is_ok_and(|n| n > 0))
+}
+
 fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Stored<'a>, Problem> {
+    if is_jpeg_ls(opened) {
+        return near_lossless(format, bytes);
+    }
     let of_header = Claim {
         columns: format.columns,
         rows: format.rows,
@@ -153,6 +172,33 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
     })
 }
 
+/// Decodes JPEG-LS, whose samples take the low bits of a value, as many as the stream says.
+fn near_lossless<'a>(format: &PixelFormat, bytes: &[u8]) -> Result<Stored<'a>, Problem> {
+    let image = jpeg_ls::decode(bytes, format.columns, format.rows).map_err(|e| e.to_string())?;
+    // A value that ends below its highest bit would be taken from bits that are not there.
+    let needed = if format.high_bit + 1 == format.bits_stored { 1 } else { format.high_bit + 1 };
+    if !(needed..=format.bits_allocated).contains(&image.precision) {
+        return Err(format!(
+            "the compressed image has {} bits per value, the header says bits {} to {} of {}",
+            image.precision,
+            format.high_bit + 1 - format.bits_stored,
+            format.high_bit,
+            format.bits_allocated
+        )
+        .into());
+    }
+    let width = usize::from(format.bits_allocated / 8);
+    let words = image.samples.iter().flat_map(|sample| {
+        let word = u32::from(*sample).to_le_bytes();
+        word.into_iter().take(width)
+    });
+    Ok(Stored {
+        bytes: Cow::Owned(words.collect()),
+        big_endian: false,
+        bits: image.precision.min(format.bits_stored),
+    })
+}
+
 type Reader = &'static (dyn PixelDataReader + Send + Sync);
 
 fn decoder(opened: &Opened) -> Result<Reader> {
@@ -167,14 +213,9 @@ fn decoder(opened: &Opened) -> Result<Reader> {
         _ => Err(Error::unsupported(
             &opened.path,
             format!(
-                "is compressed as {} ({uid}), which this build does not read; convert it to \
-                 explicit little endian, for instance with gdcmconv --raw or dcmdjpeg{}",
-                syntax_name(uid),
-                if uid == uids::JPEGLS_LOSSLESS || uid == uids::JPEGLS_NEAR_LOSSLESS {
-                    ", or build abscope with the feature jpeg-ls"
-                } else {
-                    ""
-                }
+                "is compressed as {} ({uid}), which is not read; convert it to explicit little \
+                 endian, for instance with gdcmconv --raw or dcmdjpeg",
+                syntax_name(uid)
             ),
         )),
     }
@@ -239,8 +280,7 @@ struct Claim {
 }
 
 impl Claim {
-    /// Reads it from a JPEG or JPEG-LS (SOF marker) or JPEG 2000 (SIZ marker) stream. `None` for
-    /// other streams.
+    /// Reads it from a JPEG (SOF marker) or JPEG 2000 (SIZ marker) stream. `None` for other streams.
     fn of(bytes: &[u8]) -> Option<Self> {
         // Some writers leave the codestream of JPEG 2000 within its file format.
         let codestream = [0xFF, 0x4F, 0xFF, 0x51];
@@ -271,8 +311,8 @@ impl Claim {
         let mut at = 2;
         loop {
             let marker = u16_at(at)?;
-            let frame = matches!(marker, 0xFFC0..=0xFFCF | 0xFFF7)
-                && ![0xFFC4, 0xFFC8, 0xFFCC].contains(&marker);
+            let frame =
+                matches!(marker, 0xFFC0..=0xFFCF) && ![0xFFC4, 0xFFC8, 0xFFCC].contains(&marker);
             if frame {
                 return Some(Self {
                     columns: usize::from(u16_at(at + 7)?),

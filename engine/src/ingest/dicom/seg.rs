@@ -356,6 +356,12 @@ impl<'a> Segmentation<'a> {
             }
             return Ok(Pixels::Bits { bytes, frame_len });
         }
+        if pixel::is_approximate(opened, self.frames.len()) {
+            return Err(fields.bad(
+                "is a segmentation that was compressed with loss, so that its voxels may belong to \
+                 other segments; fetch it without",
+            ));
+        }
         let format = header::format(&fields)?;
         let frames = pixel::locate(opened, &format, self.frames.len())?;
         Ok(Pixels::Values { opened, format, frames, kind: self.kind })

@@ -11,6 +11,7 @@ use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 
+use super::characters;
 use crate::error::Problem;
 
 /// Deepest nesting of sequences that is followed; structured reports reach about ten.
@@ -59,6 +60,8 @@ pub(super) struct Walked {
     /// Values of unknown representation and undefined length, each with its delimiter: sequences in
     /// implicit little endian, whatever is around them (PS3.5, 6.2.2, note 4).
     pub(super) unknown: Vec<Range<usize>>,
+    /// Where SpecificCharacterSet stands.
+    pub(super) characters: Vec<characters::Place>,
 }
 
 /// An element's header.
@@ -142,6 +145,7 @@ pub(super) fn walk_seeing(
     let mut at = 0;
     let mut pixels: Option<(usize, PixelSpan)> = None;
     let mut unknown: Vec<Range<usize>> = Vec::new();
+    let mut characters = Vec::new();
     loop {
         while open.last().is_some_and(|o| o.end == Some(at)) {
             open.pop();
@@ -151,7 +155,7 @@ pub(super) fn walk_seeing(
                 return Err("ends inside a sequence; the file was cut off, fetch it again".into());
             }
             let (header_end, pixels) = pixels.map_or((at, None), |(at, span)| (at, Some(span)));
-            return Ok(Walked { header_end, pixels, unknown });
+            return Ok(Walked { header_end, pixels, unknown, characters });
         }
         let here = open.last().map_or(encoding, |o| o.encoding);
         let limit = open.last().and_then(|o| o.end).unwrap_or(bytes.len());
@@ -200,7 +204,8 @@ pub(super) fn walk_seeing(
             let span =
                 PixelSpan { bytes: e.value.min(end)..end, declared: e.length.map(|n| n as u64) };
             if !whole {
-                return Ok(Walked { header_end: at, pixels: Some(span), unknown });
+                let pixels = Some(span);
+                return Ok(Walked { header_end: at, pixels, unknown, characters });
             }
             pixels = Some((at, span));
             at = match e.length {
@@ -238,6 +243,10 @@ pub(super) fn walk_seeing(
                 .into());
             }
             at = fits(length).ok_or_else(|| overrun(length))?;
+            if e.tag == tags::SPECIFIC_CHARACTER_SET {
+                let outermost = open.is_empty();
+                characters.push(characters::Place { value: e.value..at, outermost });
+            }
             if open.is_empty() {
                 see(e.tag, e.value..at);
             }
