@@ -379,6 +379,16 @@ provenance = "made up for a test"
     file.to_toml()
 }
 
+/// The reports of an output folder, by name.
+fn reports(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = folder.join("reports");
+    let named = |path: PathBuf| {
+        let bytes = std::fs::read(&path).expect("readable");
+        (path.strip_prefix(&folder).expect("inside").to_owned(), bytes)
+    };
+    files(&folder).into_iter().map(named).collect()
+}
+
 #[test]
 fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
     let cohort = Cohort::new(6);
@@ -410,17 +420,7 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
         assert_eq!((&found.0, &found.1), (&expected.0, &expected.1));
         assert!((found.2 - expected.2).abs() < 1e-12, "{found:?} against {expected:?}");
     }
-    let reports = |folder: &str| -> Vec<(PathBuf, Vec<u8>)> {
-        let folder = cohort.path(folder).join("reports");
-        let names = files(&folder).into_iter();
-        names
-            .map(|path| {
-                let bytes = std::fs::read(&path).expect("readable");
-                (path.strip_prefix(&folder).expect("inside").to_owned(), bytes)
-            })
-            .collect()
-    };
-    let whole = reports("whole");
+    let whole = reports(&cohort.path("whole"));
     assert_eq!(whole.len(), 12);
     let page = cohort.read("whole/cohort.html");
     // As a browser reads them.
@@ -455,7 +455,7 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
     succeed(&output);
     assert_eq!(cohort.read("merged/scores.csv"), cohort.read("whole/scores.csv"));
     assert_eq!(cohort.tables("merged"), cohort.tables("whole"));
-    assert_eq!(reports("merged"), whole);
+    assert_eq!(reports(&cohort.path("merged")), whole);
     assert_eq!(cohort.read("merged/cohort.html"), cohort.read("whole/cohort.html"));
 
     // Without the model its tables go, so that none of an earlier run is taken for this one's.
@@ -463,6 +463,66 @@ fn a_model_gives_scores_and_reports_and_merged_shards_give_the_same() {
     for name in ["scores.csv", "reports", "cohort.html"] {
         assert!(!cohort.path("whole").join(name).exists(), "{name}");
     }
+}
+
+#[test]
+fn a_damaged_record_or_report_is_told_and_its_case_done_again() {
+    let cohort = Cohort::new(3);
+    std::fs::write(cohort.path("model.toml"), one_feature_model()).expect("written");
+    let model = cohort.path("model.toml").display().to_string();
+    let run = || cohort.run("out", &["--model", &model]);
+    succeed(&run());
+    let all =
+        || (cohort.tables("out"), cohort.read("out/scores.csv"), reports(&cohort.path("out")));
+    let whole = all();
+
+    let cases = cohort.path("out/cases");
+    let kept = |ending: &str| -> Vec<PathBuf> {
+        let name =
+            |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
+        // Behind the key.
+        let whose = |path: &PathBuf| name(path)[64..] == *ending;
+        files(&cases).into_iter().filter(whose).collect()
+    };
+    let damaged =
+        [&kept(".json")[0], &kept(".html")[1], &kept(".report.json")[2]].map(Clone::clone);
+    let [record, page, report] = &damaged;
+    let mut bytes = std::fs::read(record).expect("there");
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    std::fs::write(record, bytes).expect("written");
+    std::fs::write(page, "<html>").expect("written");
+    std::fs::remove_file(report).expect("there");
+
+    let output = run();
+    succeed(&output);
+    let told = stderr(&output);
+    assert_eq!(told.matches("is done again: ").count(), 3, "{told}");
+    for name in &damaged {
+        assert!(told.contains(&*name.file_name().expect("a name").to_string_lossy()), "{told}");
+    }
+    assert_eq!(all(), whole);
+
+    // A merge cannot do a case again: it names what is damaged.
+    std::fs::write(page, "<html>").expect("written");
+    let output = abscope()
+        .arg("merge")
+        .arg(cohort.path("out"))
+        .arg("-o")
+        .arg(cohort.path("merged"))
+        .output()
+        .expect("abscope starts");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(cohort.read("merged/failures.csv").contains("was changed after it was written"));
+    assert_eq!(reports(&cohort.path("merged")).len(), 4);
+
+    let run = cohort.path("out/run.json");
+    let text = std::fs::read_to_string(&run).expect("there").replacen("2.5", "2.6", 1);
+    std::fs::write(&run, text).expect("written");
+    let mut command = abscope();
+    command.arg("merge").arg(cohort.path("out")).arg("-o").arg(cohort.path("again"));
+    let output = command.output().expect("abscope starts");
+    assert!(stderr(&output).contains("its plan is not the one of its hash"), "{}", stderr(&output));
 }
 
 #[test]

@@ -230,6 +230,96 @@ fn a_spoilt_parquet_file_is_an_error_and_never_a_panic() {
     }
 }
 
+/// A table whose footer does not name abscope as its writer, as after another program's hands.
+#[cfg(feature = "parquet")]
+fn of_another_program(table: &[u8]) -> Vec<u8> {
+    let name = b"abscope version";
+    let at = table.windows(name.len()).rposition(|bytes| bytes == name).expect("named");
+    let mut table = table.to_vec();
+    table[at] = b'A';
+    table
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn no_flipped_bit_of_a_parquet_table_passes() {
+    let folder = folder();
+    let path = write(folder.path(), Format::Parquet, &rows());
+    let whole = std::fs::read(&path).expect("written");
+    let expected = Table::read(&path).expect("whole");
+    let changed = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        Table::read(&path).map(|table| table == expected)
+    };
+    let flips = (0..whole.len()).step_by(13).map(|at| (at, at % 8));
+    let footer = (whole.len() - 400..whole.len()).flat_map(|at| [(at, 0), (at, 6)]);
+    for (at, bit) in flips.chain(footer) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << bit;
+        match changed(&bytes) {
+            Err(error) => {
+                let named = error.to_string().contains("features.parquet");
+                assert!(named, "{at}.{bit}: {error}");
+            }
+            // Only what says that abscope wrote it; then the values are as they were.
+            Ok(same) => assert!(same && at > whole.len() - 400, "{at}.{bit} passes"),
+        }
+    }
+
+    // Without the digest of the whole, each page has its checksum.
+    let other = of_another_program(&whole);
+    assert!(changed(&other).expect("still a table"));
+    let text = other.windows(5).position(|bytes| bytes == b"p 1\x03\0").expect("a page of text");
+    let mut bytes = other.clone();
+    bytes[text] ^= 1;
+    let error = changed(&bytes).expect_err("another patient").to_string();
+    assert!(error.contains("CRC") && error.contains("features.parquet"), "{error}");
+}
+
+/// The program that checks a table's pages, writes it anew with its metadata and with checksums, and spoils
+/// a page of that.
+#[cfg(feature = "parquet")]
+const CHECKSUMS: &str = r#"
+import sys
+import pyarrow.parquet as parquet
+path, again, spoilt = sys.argv[1:]
+rows = parquet.read_table(path, page_checksum_verification=True)
+whole = open(path, "rb").read()
+for at in range(4, parquet.read_metadata(path).row_group(0).column(0).total_compressed_size):
+    open(spoilt, "wb").write(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+    try:
+        parquet.read_table(spoilt, page_checksum_verification=True)
+    except OSError as error:
+        seen = "CRC" in str(error)
+        if seen:
+            break
+assert seen, "no page has a checksum"
+rows = rows.replace_schema_metadata(parquet.read_metadata(path).metadata)
+parquet.write_table(rows, again, write_page_checksum=True, compression="none", use_dictionary=False)
+assert b"abscope.sha256" in parquet.read_metadata(again).metadata
+whole = open(again, "rb").read()
+first = parquet.read_metadata(again).row_group(0).column(0)
+at = whole.rindex(b"p 1", 0, 4 + first.total_compressed_size)
+open(spoilt, "wb").write(whole[:at] + b"q" + whole[at + 1:])
+"#;
+
+/// Oracle: pyarrow, which checks and writes checksums of pages.
+#[cfg(feature = "parquet")]
+#[test]
+#[ignore = "needs Python with pyarrow; tests/run sets ABSCOPE_TEST_PYTHON"]
+fn checksums_of_pages_are_those_of_pyarrow() {
+    let python = std::env::var("ABSCOPE_TEST_PYTHON").expect("tests/run sets it");
+    let folder = folder();
+    let path = write(folder.path(), Format::Parquet, &rows());
+    let (again, spoilt) = (folder.path().join("again"), folder.path().join("spoilt"));
+    let mut command = std::process::Command::new(python);
+    command.args(["-c", CHECKSUMS]).args([&path, &again, &spoilt]).assert().success();
+    let (ours, theirs) = (Table::read(&path).expect("ours"), Table::read(&again).expect("theirs"));
+    assert_eq!(ours.entries, theirs.entries);
+    let error = Table::read(&spoilt).map(|_| "read").expect_err("a changed page").to_string();
+    assert!(error.contains("CRC"), "{error}");
+}
+
 /// The program that writes one table with three engines, with the types and encodings they choose.
 #[cfg(feature = "parquet")]
 const WRITERS: &str = r#"

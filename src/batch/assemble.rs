@@ -133,9 +133,19 @@ impl Tables {
         key: &str,
         records: &Path,
     ) -> Result<Result<usize, Failure>> {
-        let record = match journal::read(records, key) {
+        let whole = journal::read(records, key).and_then(|record| {
+            // Without a model no report is asked for.
+            if self.cohort.is_some() {
+                record.check_report(records, key)?;
+            }
+            Ok(record)
+        });
+        let record = match whole {
             Ok(record) => record,
-            Err(error) => return Ok(Err(Failure::of(case, Stage::Assemble, &error))),
+            Err(error) => {
+                let way_out = "run the command that made it again";
+                return Ok(Err(Failure::new(case, Stage::Assemble, &error.statement(), way_out)));
+            }
         };
         let Some(rows) = record.rows() else {
             let error = "its record has a column that this version of abscope does not know";

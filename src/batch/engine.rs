@@ -120,7 +120,14 @@ impl<'a> Engine<'a> {
         }
         let Some(content) = self.journal.content(case) else { return Status::Waiting };
         let key = self.keys.of(case, content);
-        if self.journal.is_done(&key) { Status::Done { key } } else { Status::Waiting }
+        if self.is_done(case, &key) { Status::Done { key } } else { Status::Waiting }
+    }
+
+    fn is_done(&self, case: &CaseRequest, key: &str) -> bool {
+        self.journal.is_done(key).unwrap_or_else(|problem| {
+            (self.listener)(&Event::Damaged { case: case.order, problem: &problem });
+            false
+        })
     }
 
     fn one(&self, request: &CaseRequest, mut share: Share<'_>) -> Status {
@@ -154,9 +161,9 @@ impl<'a> Engine<'a> {
         share.measured(footprint::measured(&case, &self.options.plan));
         let content = content(&case);
         let key = self.keys.of(request, &content);
-        let resumed = self.journal.is_done(&key);
+        let resumed = self.is_done(request, &key);
         if !resumed {
-            let is_done = |key: &str| self.journal.is_done(key);
+            let is_done = |key: &str| self.journal.has(key);
             if let Some(version) = self.keys.corrected(request, &content, is_done) {
                 (self.listener)(&Event::Corrected { case: request.order, version });
             }
@@ -164,7 +171,7 @@ impl<'a> Engine<'a> {
                 Ok(made) => made,
                 Err(failure) => return Ok(Status::Failed(failure)),
             };
-            self.journal.write(&key, &record, report.as_ref())?;
+            self.journal.write(&key, record, report.as_ref())?;
         }
         self.journal.remember(fingerprint, &content)?;
         (self.listener)(&Event::Finished {

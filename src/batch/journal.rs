@@ -5,6 +5,10 @@
 //! abscope that corrected one of its values. A case for which one of these changed has another key and
 //! is done again; nothing has to be invalidated. The file appears whole or not at all.
 //!
+//! Its first line is the SHA-256 of its key and of the rest, so that neither a changed record nor one
+//! under another's name is taken over; the record has the digests of its report's files. Such a case is
+//! done again. Version 0.1.0 left out the key and the reports' digests.
+//!
 //! So that a run which resumes need not read a cohort only to hash it, `inputs.jsonl` remembers the
 //! content of files by size and time stamps. It can be deleted at any time.
 
@@ -50,10 +54,20 @@ pub struct Record {
     pub report: bool,
     /// The patient's row of the cohort page, where there is a report.
     pub cohort: Option<CohortPatient>,
+    /// SHA-256 of the report's files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digests: Option<ReportDigests>,
     /// Why there is no report, though a model was given.
     pub no_report: Option<String>,
     columns: Vec<String>,
     rows: Vec<StoredRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReportDigests {
+    html: String,
+    json: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,6 +110,7 @@ impl Record {
             scores: Vec::new(),
             report: false,
             cohort: None,
+            digests: None,
             no_report: None,
             columns: columns.unwrap_or_default(),
             rows: rows
@@ -143,6 +158,25 @@ impl Record {
             cells
         };
         self.scores.iter().cloned().map(complete).collect()
+    }
+
+    /// # Errors
+    /// A file of the report is missing or not as it was written.
+    pub fn check_report(&self, cases: &Path, key: &str) -> Result<()> {
+        if !self.report {
+            return Ok(());
+        }
+        let digests = self.digests.as_ref();
+        for (ending, expected) in
+            [(HTML, digests.map(|d| &d.html)), (JSON, digests.map(|d| &d.json))]
+        {
+            let path = report_path(cases, key, ending);
+            let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+            if expected.is_some_and(|expected| *expected != hex(&Sha256::digest(&bytes))) {
+                return Err(Error::bad_data(&path, "was changed after it was written"));
+            }
+        }
+        Ok(())
     }
 
     /// The rows; `None` where a column is not known to this version of abscope.
@@ -242,24 +276,54 @@ impl Journal {
         file.write_all(&line).map_err(|e| Error::io(&self.inputs_path, e))
     }
 
-    /// Whether a case is done.
-    pub fn is_done(&self, key: &str) -> bool {
+    /// Whether there is a record of a case, whole or not.
+    pub fn has(&self, key: &str) -> bool {
         path(&self.cases, key).is_file()
+    }
+
+    /// Whether a case is done: its record is there, and it and its report are as they were written.
+    ///
+    /// # Errors
+    /// Its record or report is damaged. The record is removed, so that the case is done again.
+    pub fn is_done(&self, key: &str) -> Result<bool> {
+        if !self.has(key) {
+            return Ok(false);
+        }
+        let report = read(&self.cases, key)?.check_report(&self.cases, key);
+        if report.is_err() {
+            // As of a damaged record: what cannot be removed is told again by the next run.
+            let _ = std::fs::remove_file(path(&self.cases, key));
+        }
+        report.map(|()| true)
     }
 
     /// Puts a finished case on disk, its report first: the record says that the case is done.
     ///
     /// # Errors
     /// The disk is full or the folder not writable.
-    pub fn write(&self, key: &str, record: &Record, report: Option<&ReportFiles>) -> Result<()> {
+    pub fn write(&self, key: &str, mut record: Record, report: Option<&ReportFiles>) -> Result<()> {
         if let Some(report) = report {
-            write_whole(&report_path(&self.cases, key, "html"), &[&report.html])?;
-            write_whole(&report_path(&self.cases, key, "report.json"), &[&report.json])?;
+            write_whole(&report_path(&self.cases, key, HTML), &[&report.html])?;
+            write_whole(&report_path(&self.cases, key, JSON), &[&report.json])?;
+            record.digests = Some(ReportDigests {
+                html: hex(&Sha256::digest(&report.html)),
+                json: hex(&Sha256::digest(&report.json)),
+            });
         }
-        let body = serde_json::to_vec(record).expect("plain data");
-        let digest = hex(&Sha256::digest(&body));
+        let body = serde_json::to_vec(&record).expect("plain data");
+        let digest = digest(key, &body);
         write_whole(&path(&self.cases, key), &[digest.as_bytes(), b"\n", &body])
     }
+}
+
+/// The endings of a report's files in the journal.
+pub const HTML: &str = "html";
+/// The same for programs.
+pub const JSON: &str = "report.json";
+
+/// The digest of a record under a key.
+fn digest(key: &str, body: &[u8]) -> String {
+    hex(&Sha256::new().chain_update(key).chain_update("\n").chain_update(body).finalize())
 }
 
 /// A report as bytes of files.
@@ -301,13 +365,14 @@ pub fn read(cases: &Path, key: &str) -> Result<Record> {
     let path = path(cases, key);
     let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
     let whole = bytes.split_at_checked(65).and_then(|(digest, body)| {
-        let intact = digest[..64] == *hex(&Sha256::digest(body)).as_bytes();
+        let expected = [self::digest(key, body), hex(&Sha256::digest(body))];
+        let intact = expected.iter().any(|e| digest[..64] == *e.as_bytes());
         intact.then(|| serde_json::from_slice(body).ok())?
     });
     whole.ok_or_else(|| {
         // If it cannot be removed, the next run reports it again: nothing is lost by ignoring that.
         let _ = std::fs::remove_file(&path);
-        Error::bad_data(&path, "was damaged after it was written; run the same command again")
+        Error::bad_data(&path, "was damaged after it was written")
     })
 }
 
@@ -434,8 +499,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let journal = Journal::open(folder.path()).expect("writable");
         let record = Record::new("P", &["c".into()], &["w".into()], &rows());
-        journal.write("k", &record, None).expect("room on the disk");
-        assert!(journal.is_done("k"));
+        journal.write("k", record, None).expect("room on the disk");
+        assert!(journal.is_done("k").expect("whole"));
         let cases = cases_folder(folder.path());
         assert_eq!(read(&cases, "k").expect("whole").rows(), Some(rows()));
 
@@ -444,8 +509,40 @@ mod tests {
         let last = bytes.len() - 10;
         bytes[last] ^= 1;
         std::fs::write(&path, bytes).expect("written");
-        read(&cases, "k").expect_err("damaged");
-        assert!(!journal.is_done("k"));
+        journal.is_done("k").expect_err("damaged");
+        assert!(!journal.is_done("k").expect("removed"));
+    }
+
+    #[test]
+    fn a_record_under_another_key_and_a_changed_report_are_no_case_that_is_done() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let journal = Journal::open(folder.path()).expect("writable");
+        let mut record = Record::new("P", &[], &[], &rows());
+        record.report = true;
+        let report = ReportFiles { html: b"<html>".to_vec(), json: b"{}".to_vec() };
+        for key in ["a", "b"] {
+            journal.write(key, record.clone(), Some(&report)).expect("room on the disk");
+            assert!(journal.is_done(key).expect("whole"));
+        }
+        let cases = cases_folder(folder.path());
+        for ending in [HTML, JSON] {
+            let path = report_path(&cases, "a", ending);
+            let whole = std::fs::read(&path).expect("there");
+            for spoilt in [Some(&b"<htmk>"[..]), Some(b""), None] {
+                match spoilt {
+                    Some(bytes) => std::fs::write(&path, bytes).expect("written"),
+                    None => std::fs::remove_file(&path).expect("there"),
+                }
+                let error = journal.is_done("a").expect_err("changed").to_string();
+                assert!(error.contains(&format!("a.{ending}")), "{error}");
+                assert!(!journal.is_done("a").expect("removed"));
+                std::fs::write(&path, &whole).expect("written");
+                journal.write("a", record.clone(), Some(&report)).expect("room on the disk");
+                assert!(journal.is_done("a").expect("whole again"));
+            }
+        }
+        std::fs::copy(cases.join("b.json"), cases.join("a.json")).expect("copied");
+        journal.is_done("a").expect_err("another case's record");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::failures::{Failure, Stage};
 use super::shard::Shard;
+use crate::error::Error;
 use crate::plan::corrections::Version;
 
 /// Something happened.
@@ -36,6 +37,13 @@ pub enum Event<'a> {
         case: usize,
         /// The version that corrected them.
         version: Version,
+    },
+    /// What an earlier run kept of a case is damaged: it is done again.
+    Damaged {
+        /// Its place in the manifest.
+        case: usize,
+        /// What is damaged.
+        problem: &'a Error,
     },
     /// A case has failed.
     Failed(&'a Failure),
@@ -74,7 +82,7 @@ impl Progress {
                 // What fails while the tables are written was through before.
                 self.through += usize::from(failure.stage != Stage::Assemble);
             }
-            Event::Corrected { .. } | Event::Assembling { .. } => {}
+            Event::Corrected { .. } | Event::Damaged { .. } | Event::Assembling { .. } => {}
         }
     }
 

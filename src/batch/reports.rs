@@ -45,7 +45,7 @@ impl Reports {
             name = format!("{name}-case-{}", case.order);
             self.names.insert(name.to_lowercase());
         }
-        for (kept, ending) in [("html", "html"), ("report.json", "json")] {
+        for (kept, ending) in [(journal::HTML, "html"), (journal::JSON, "json")] {
             let from = journal::report_path(records, key, kept);
             let to = self.folder.join(format!("{name}.{ending}"));
             // A second name for the same bytes where the file system can, else a copy.

@@ -55,9 +55,18 @@ impl RunDescription {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = path(folder);
         let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        serde_json::from_slice::<Self>(&bytes).ok().filter(|run| run.schema == SCHEMA).ok_or_else(
-            || Error::bad_data(&path, "is no description of a run that this abscope can read"),
-        )
+        let run = serde_json::from_slice::<Self>(&bytes).ok().filter(|run| run.schema == SCHEMA);
+        let run = run.ok_or_else(|| {
+            Error::bad_data(&path, "is no description of a run that this abscope can read")
+        })?;
+        if !run.plan.agrees_with(&run.plan_hash) {
+            return Err(Error::bad_data(
+                &path,
+                "was changed after it was written: its plan is not the one of its hash; run the \
+                 same command into a new folder",
+            ));
+        }
+        Ok(run)
     }
 
     fn write(&self, folder: &Path) -> Result<()> {

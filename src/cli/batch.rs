@@ -336,6 +336,9 @@ impl Log {
                 "cases of an earlier abscope whose values version {version} corrected are done again"
             ));
         }
+        if let Event::Damaged { case, problem } = event {
+            self.line(&format!("case {case} is done again: {}", problem.statement()));
+        }
         match (event, &self.bar) {
             (Event::Planned { cases, done, shard }, _) => {
                 if let Some(bar) = &self.bar {
@@ -402,6 +405,9 @@ fn as_json(event: &Event<'_>, progress: &Progress) -> serde_json::Value {
         }),
         Event::Corrected { case, version } => json!({
             "event": "corrected", "case": case, "since": version.to_string(),
+        }),
+        Event::Damaged { case, problem } => json!({
+            "event": "damaged", "case": case, "problem": problem.statement(),
         }),
         Event::Failed(failure) => json!({
             "event": "failed", "case": failure.order, "patient": failure.patient,

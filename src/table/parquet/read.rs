@@ -11,7 +11,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMeta
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::ROWS_PER_GROUP;
+use super::{ROWS_PER_GROUP, digest};
 use crate::contained::contained;
 use crate::error::{Error, Result};
 use crate::table::builder::Builder;
@@ -28,7 +28,9 @@ pub(in crate::table) fn read(path: &Path, file: File) -> Result<Table> {
 
 fn read_groups(path: &Path, file: File) -> Result<Table> {
     let damaged = |e: ParquetError| damaged(path, &e);
+    let bytes = file.try_clone().map_err(|e| Error::io(path, e))?;
     let file = SerializedFileReader::new(file).map_err(damaged)?;
+    digest::check(path, &bytes, file.metadata().file_metadata())?;
     check_compression(path, file.metadata())?;
     let schema = file.metadata().file_metadata().schema_descr();
     let kinds = kinds(path, schema)?;

@@ -3,15 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
+use parquet::column::writer::{
+    ColumnCloseResult, ColumnWriter, get_column_writer, get_typed_column_writer,
+};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
-use super::{ROWS_PER_GROUP, arrow_schema};
+use super::digest::Digested;
+use super::page::{CheckedPages, Pages};
+use super::{ROWS_PER_GROUP, arrow_schema, digest};
 use crate::error::{Error, Result};
 use crate::output::OutputFile;
 use crate::table::cell::{Cell, CellKind};
@@ -21,7 +27,7 @@ use crate::table::field::Field;
 pub(in crate::table) struct Writer {
     path: PathBuf,
     kinds: Vec<CellKind>,
-    file: SerializedFileWriter<OutputFile>,
+    file: SerializedFileWriter<Digested<OutputFile>>,
     /// Cells of the rows to come, column by column.
     columns: Vec<Vec<Cell>>,
     rows: usize,
@@ -43,12 +49,16 @@ impl Writer {
             .map(|(key, value)| KeyValue::new(format!("abscope.{key}"), value.clone()))
             .collect();
         metadata.push(KeyValue::new(arrow_schema::KEY.to_owned(), arrow_schema::encoded(fields)));
+        metadata.push(KeyValue::new(digest::KEY.to_owned(), digest::placeholder()));
         let properties = WriterProperties::builder()
+            .set_created_by(digest::created_by())
             .set_compression(Compression::SNAPPY)
             .set_key_value_metadata(Some(metadata))
             .build();
         let writer = schema(fields)
-            .and_then(|schema| SerializedFileWriter::new(file, Arc::new(schema), properties.into()))
+            .and_then(|schema| {
+                SerializedFileWriter::new(Digested::new(file), schema.into(), properties.into())
+            })
             .map_err(|e| problem(path, e))?;
         Ok(Self {
             path: path.to_owned(),
@@ -77,7 +87,11 @@ impl Writer {
         if self.rows > 0 {
             self.flush()?;
         }
-        self.file.into_inner().map_err(|e| problem(&self.path, e))?.finish()
+        let io = |e| Error::io(&self.path, e);
+        self.file.flush().map_err(io)?;
+        self.file.inner_mut().hold();
+        let file = self.file.into_inner().map_err(|e| problem(&self.path, e))?;
+        file.finish().map_err(io)?.finish()
     }
 }
 
@@ -101,49 +115,53 @@ fn schema(fields: &[Field]) -> std::result::Result<Type, ParquetError> {
 }
 
 fn write_group(
-    file: &mut SerializedFileWriter<OutputFile>,
+    file: &mut SerializedFileWriter<Digested<OutputFile>>,
     kinds: &[CellKind],
     columns: &mut [Vec<Cell>],
 ) -> std::result::Result<(), ParquetError> {
+    let schema = file.schema_descr().columns().to_vec();
+    let properties = Arc::clone(file.properties());
     let mut group = file.next_row_group()?;
-    for (kind, cells) in kinds.iter().zip(columns) {
-        let Some(mut column) = group.next_column()? else { break };
+    for ((description, kind), cells) in schema.into_iter().zip(kinds).zip(columns) {
+        let mut pages = Pages::default();
+        let writer = Box::new(CheckedPages::new(&mut pages));
+        let writer = get_column_writer(description, Arc::clone(&properties), writer);
         let cells = std::mem::take(cells);
-        match kind {
-            CellKind::Text => {
-                write_column::<ByteArrayType>(&mut column, cells, |cell| match cell {
-                    Cell::Text(text) => Some(ByteArray::from(text.into_bytes())),
-                    _ => None,
-                })
-            }
-            CellKind::Number => write_column::<DoubleType>(&mut column, cells, |cell| match cell {
+        let written = match kind {
+            CellKind::Text => write_column::<ByteArrayType>(writer, cells, |cell| match cell {
+                Cell::Text(text) => Some(ByteArray::from(text.into_bytes())),
+                _ => None,
+            }),
+            CellKind::Number => write_column::<DoubleType>(writer, cells, |cell| match cell {
                 Cell::Number(number) => Some(number),
                 _ => None,
             }),
-            CellKind::Count => write_column::<Int64Type>(&mut column, cells, |cell| match cell {
+            CellKind::Count => write_column::<Int64Type>(writer, cells, |cell| match cell {
                 Cell::Count(number) => i64::try_from(number).ok(),
                 _ => None,
             }),
-            CellKind::Truth => write_column::<BoolType>(&mut column, cells, |cell| match cell {
+            CellKind::Truth => write_column::<BoolType>(writer, cells, |cell| match cell {
                 Cell::Truth(truth) => Some(truth),
                 _ => None,
             }),
         }?;
-        column.close()?;
+        group.append_column(&Bytes::from(pages), written)?;
     }
     group.close().map(drop)
 }
 
 /// An empty cell, and one of another kind, is null.
 fn write_column<T: DataType>(
-    column: &mut SerializedColumnWriter<'_>,
+    column: ColumnWriter<'_>,
     cells: Vec<Cell>,
     value: impl Fn(Cell) -> Option<T::T>,
-) -> std::result::Result<(), ParquetError> {
+) -> std::result::Result<ColumnCloseResult, ParquetError> {
     let cells: Vec<Option<T::T>> = cells.into_iter().map(value).collect();
     let present: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
     let values: Vec<T::T> = cells.into_iter().flatten().collect();
-    column.typed::<T>().write_batch(&values, Some(&present), None).map(drop)
+    let mut column = get_typed_column_writer::<T>(column);
+    column.write_batch(&values, Some(&present), None)?;
+    column.close()
 }
 
 fn problem(path: &Path, error: ParquetError) -> Error {
