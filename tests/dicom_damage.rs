@@ -109,6 +109,59 @@ const DAMAGE: [Damage; 10] = [
     ),
 ];
 
+/// Bytes that come into the pixel data push others out behind it.
+#[test]
+fn bytes_behind_the_pixel_data_are_elements_or_an_error() {
+    let (folder, exam) = exam(&[]);
+    let path = exam.join("IM3");
+    let slice = std::fs::read(&path).expect("there");
+    let at = slice.len() - 40;
+    for (at, new) in [
+        (at, &[7][..]),
+        (at, &[7, 0]),
+        (at, &[0xff; 4]),
+        (at, b"a few more bytes"),
+        // What is pushed out may be nothing but background.
+        (slice.len(), &[0; 6]),
+    ] {
+        let mut bytes = slice.clone();
+        bytes.splice(at..at, new.iter().copied());
+        std::fs::write(&path, bytes).expect("written");
+        refused(folder.path(), &["IM3", "behind its pixel data"], "bytes in the pixel data");
+    }
+    // DataSetTrailingPadding, the only element that commonly follows, and a block filled with zeros.
+    let filled = vec![0; 512 - slice.len() % 512];
+    for tail in [&b"\xfc\xff\xfc\xffOB\0\0\x04\0\0\0abcd"[..], &filled] {
+        std::fs::write(&path, [&slice[..], tail].concat()).expect("written");
+        assert_eq!(sound(folder.path(), SLICES), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn bytes_behind_a_deflated_data_set_are_an_error() {
+    let (folder, exam) = exam(&[]);
+    let path = exam.join("IM3");
+    write(&path, &stack(SLICES)[3], made::DEFLATED);
+    assert_eq!(sound(folder.path(), SLICES), Vec::<String>::new());
+    let mut bytes = std::fs::read(&path).expect("there");
+    bytes.extend(b"more");
+    std::fs::write(&path, bytes).expect("written");
+    refused(folder.path(), &["IM3", "4 bytes follow its end"], "more");
+}
+
+#[test]
+fn a_roi_without_a_name_is_told() {
+    let (folder, exam) = exam(&[]);
+    let mut set = structure_set(vec![square(2), square(3)], &[]);
+    set.update_value(tags::STRUCTURE_SET_ROI_SEQUENCE, |value| {
+        for item in value.items_mut().expect("items") {
+            item.remove_element(tags::ROI_NAME);
+        }
+    });
+    write(&folder.path().join("RS"), &set, EXPLICIT);
+    assert_eq!(sound(folder.path(), SLICES), ["RTSTRUCT: ROI 1 has no name"], "{exam:?}");
+}
+
 #[test]
 fn a_slice_that_cannot_be_read_is_an_error_wherever_it_lies() {
     for (what, damage, says) in DAMAGE {

@@ -439,3 +439,62 @@ fn rows_columns_and_places_of_a_segmentation_take_no_memory_by_themselves() {
     });
     assert!(problem.contains("frame 1 cannot be decoded"), "{problem}");
 }
+
+/// A binary segmentation of two segments, whose bytes are changed.
+fn changed_segmentation(change: impl FnOnce(&mut Vec<u8>)) -> abscope::Result<abscope::Case> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("seg");
+    let mut bytes = std::fs::read(made("seg/binary")).expect("there");
+    change(&mut bytes);
+    std::fs::write(&path, bytes).expect("written");
+    load(&made("seg/ct"), &path, &LoadOptions::default().identify(true))
+}
+
+/// The number of the last frame's segment (ReferencedSegmentNumber, of representation US).
+fn last_number(bytes: &[u8]) -> usize {
+    let head = b"\x62\0\x0b\0US\x02\0";
+    bytes.windows(head.len()).rposition(|window| window == head).expect("there") + head.len()
+}
+
+#[test]
+fn a_frame_of_no_segment_and_a_frame_in_anothers_place_are_refused() {
+    let whole = changed_segmentation(|_| ()).expect("sound");
+    assert_eq!(whole.warnings, Vec::<String>::new());
+    for (number, says) in [(3, "shows segment 3, which it does not list"), (1, "at one place")] {
+        let read = changed_segmentation(|bytes| {
+            let at = last_number(bytes);
+            assert_eq!(bytes[at], 2);
+            bytes[at] = number;
+        });
+        let problem = read.expect_err("refused").to_string();
+        assert!(problem.contains("seg") && problem.contains(says), "{problem}");
+    }
+}
+
+#[test]
+fn bits_that_came_into_a_segmentation_are_refused_and_a_lost_label_is_told() {
+    let read = changed_segmentation(|bytes| {
+        let at = bytes.len() - 100;
+        bytes.splice(at..at, [1, 2, 4, 8]);
+    });
+    let problem = read.expect_err("refused").to_string();
+    assert!(problem.contains("behind its pixel data"), "{problem}");
+
+    let read = changed_segmentation(|bytes| {
+        let head = b"\x62\0\x05\0LO";
+        let at = bytes.windows(head.len()).position(|window| window == head).expect("a label");
+        bytes[at + 2] ^= 0x80;
+    });
+    let case = read.expect("reads");
+    assert_eq!(case.warnings, ["SEG: segment 1 has no label"]);
+}
+
+#[test]
+fn voxels_of_a_segment_outside_the_image_are_told() {
+    let read = changed_segmentation(|bytes| {
+        let at = bytes.windows(4).rposition(|window| window == b"37.5").expect("a frame's place");
+        bytes[at] = b'5';
+    });
+    let case = read.expect("reads");
+    assert_eq!(case.warnings, ["SEG: 42 of the 84 voxels of 2 (node two) lie outside the image"]);
+}

@@ -36,12 +36,24 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
         match pair::fit(&region.mask, image.volume.geometry(), options.regrid_mask, partial)
             .map_err(|problem| problem.in_file(mask))?
         {
-            Some(fitted) => lesions.push(Lesion {
-                site: sites::site_of(&region, options),
-                id: region.id,
-                name: region.name,
-                mask: fitted,
-            }),
+            Some(fitted) => {
+                let (all, within) = (region.mask.voxel_count(), fitted.voxel_count());
+                // A mask that is put on another grid has other voxels.
+                if !options.regrid_mask && within < all {
+                    warnings.push(format!(
+                        "{}: {} of the {all} voxels of {} lie outside the image",
+                        labels.input.name,
+                        all - within,
+                        region.called()
+                    ));
+                }
+                lesions.push(Lesion {
+                    site: sites::site_of(&region, options),
+                    id: region.id,
+                    name: region.name,
+                    mask: fitted,
+                });
+            }
             None => warnings.push(format!(
                 "{}: {} lies outside the image and was left out",
                 labels.input.name,

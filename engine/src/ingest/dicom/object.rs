@@ -271,10 +271,20 @@ fn shown_encoding(data: &[u8]) -> Option<Encoding> {
 fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Problem> {
     let limit = (compressed.len() as u64).saturating_mul(MAX_DEFLATE_RATIO).min(MAX_INFLATED);
     let mut out = Vec::new();
-    flate2::read::DeflateDecoder::new(compressed)
-        .take(limit + 1)
+    let mut stream = flate2::bufread::DeflateDecoder::new(compressed).take(limit + 1);
+    stream
         .read_to_end(&mut out)
         .map_err(|e| format!("its deflated data set is damaged ({e}); fetch it again"))?;
+    let rest = stream.into_inner().into_inner();
+    // A byte of 0 makes the length even (PS3.5, A.5).
+    let padding = compressed.len().is_multiple_of(2) && rest == [0];
+    if out.len() as u64 <= limit && !rest.is_empty() && !padding {
+        let surplus = rest.len();
+        return Err(format!(
+            "its deflated data set is damaged ({surplus} bytes follow its end); fetch it again"
+        )
+        .into());
+    }
     if out.len() as u64 > limit {
         return Err(format!("inflates to more than {limit} bytes").into());
     }

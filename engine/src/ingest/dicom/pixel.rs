@@ -15,7 +15,7 @@ use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 use super::header::PixelFormat;
 use super::object::Opened;
-use super::walk;
+use super::walk::{self, PixelSpan};
 use crate::contained::contained;
 use crate::error::{Error, Problem, Result};
 use crate::ingest::jpeg_ls;
@@ -67,13 +67,28 @@ pub(super) fn locate<'a>(
                 format.columns, format.rows, format.bits_allocated
             )));
         }
+        check_rest(opened, span)?;
         return Ok(FrameBytes::Plain(&data[span.bytes.clone()][..needed as usize]));
     }
     if !is_jpeg_ls(opened) {
         decoder(opened)?;
     }
-    walk::frames(data, span, frames, opened.encoding)
-        .map(FrameBytes::Encapsulated)
+    let frames = walk::frames(data, span, frames, opened.encoding)
+        .map_err(|problem| problem.in_file(&opened.path))?;
+    check_rest(opened, span)?;
+    Ok(FrameBytes::Encapsulated(frames))
+}
+
+/// Sectors of a disk or blocks of a tape, which some stores fill with zeros.
+const BLOCK: usize = 512;
+
+/// As [`walk::check_rest`].
+///
+/// # Errors
+/// Bytes behind the pixel data are no elements.
+pub(super) fn check_rest(opened: &Opened, span: &PixelSpan) -> Result<()> {
+    let filled = (*opened.file).as_ref().len().is_multiple_of(BLOCK);
+    walk::check_rest(opened.data_set(), span, opened.encoding, filled)
         .map_err(|problem| problem.in_file(&opened.path))
 }
 

@@ -118,6 +118,9 @@ impl StructureSet {
         let mut masks = Masks { regions: Vec::new(), warnings: Vec::new() };
         for roi in self.rois.iter().filter(|r| wanted(r.number, &r.name)) {
             let called = format!("ROI {} ({})", roi.number, roi.name);
+            if roi.name.is_empty() {
+                masks.warnings.push(format!("ROI {} has no name", roi.number));
+            }
             if roi.other_contours > 0 {
                 masks.warnings.push(format!(
                     "{called}: {} contours are points or open lines and were ignored",

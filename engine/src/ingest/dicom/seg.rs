@@ -133,6 +133,14 @@ impl<'a> Segmentation<'a> {
                 return Err(fields.bad(format!("two segments have the number {number}")));
             }
         }
+        let listed = |frame: &PlacedFrame| frame.segment.is_none_or(|n| segments.contains_key(&n));
+        if let Some((index, frame)) = frames.iter().enumerate().find(|(_, f)| !listed(f)) {
+            let number = frame.segment.unwrap_or_default();
+            return Err(fields.bad(format!(
+                "frame {} shows segment {number}, which it does not list; fetch it again",
+                index + 1
+            )));
+        }
         Ok(Self {
             opened,
             kind,
@@ -164,6 +172,9 @@ impl<'a> Segmentation<'a> {
                 continue;
             }
             let called = format!("segment {} ({})", segment.number, segment.label);
+            if segment.label.is_empty() {
+                masks.warnings.push(format!("segment {} has no label", segment.number));
+            }
             match self.mask(segment.number, &grid, &slices, &pixels, threshold)? {
                 Some(mask) => {
                     masks.regions.push((segment.number, segment.label.clone(), mask));
@@ -248,6 +259,20 @@ impl<'a> Segmentation<'a> {
             .filter(|(_, f)| f.segment.is_none_or(|s| s == number))
             .map(|(index, _)| index)
             .collect();
+        let mut there = BTreeMap::new();
+        for &index in &mine {
+            if let Some(first) = there.insert(slices[index], index) {
+                return Err(Error::bad_data(
+                    &self.opened.path,
+                    format!(
+                        "frames {} and {} both show segment {number} at one place; export it with \
+                         one of them",
+                        first + 1,
+                        index + 1
+                    ),
+                ));
+            }
+        }
         let Some(low) = mine.iter().map(|&i| slices[i]).min() else { return Ok(None) };
         let high = mine.iter().map(|&i| slices[i]).max().unwrap_or(low);
         if high - low >= MAX_SPARSITY * mine.len() {
@@ -354,6 +379,7 @@ impl<'a> Segmentation<'a> {
                     self.size[1]
                 )));
             }
+            pixel::check_rest(opened, span)?;
             return Ok(Pixels::Bits { bytes, frame_len });
         }
         if pixel::is_approximate(opened, self.frames.len()) {

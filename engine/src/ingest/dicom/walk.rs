@@ -89,6 +89,8 @@ struct Open {
     encoding: Encoding,
     /// Where the value starts, if its representation is unknown.
     unknown: Option<usize>,
+    /// The elements so far, in an item.
+    seen: Vec<Tag>,
 }
 
 /// Reads the element header at `at`.
@@ -146,6 +148,7 @@ pub(super) fn walk_seeing(
     let mut pixels: Option<(usize, PixelSpan)> = None;
     let mut unknown: Vec<Range<usize>> = Vec::new();
     let mut characters = Vec::new();
+    let mut outermost: Vec<Tag> = Vec::new();
     loop {
         while open.last().is_some_and(|o| o.end == Some(at)) {
             open.pop();
@@ -192,10 +195,22 @@ pub(super) fn walk_seeing(
                 .into());
             }
             let end = e.length.map(|n| fits(n).ok_or_else(|| overrun(n))).transpose()?;
-            open.push(Open { end, is_item: true, encoding: here, unknown: None });
+            open.push(Open { end, is_item: true, encoding: here, unknown: None, seen: Vec::new() });
             at = e.value;
             continue;
         }
+        // A value that has swallowed the end of its item makes one of two: the later elements would take
+        // the place of the earlier (PS3.5, 7.1: each at most once).
+        let seen = open.last_mut().map_or(&mut outermost, |o| &mut o.seen);
+        if seen.last().is_some_and(|last| e.tag <= *last) && seen.contains(&e.tag) {
+            return Err(format!(
+                "has the element {} twice in one place, at byte {at}; its lengths are wrong, fetch it \
+                 again",
+                e.tag
+            )
+            .into());
+        }
+        seen.push(e.tag);
         if open.is_empty() && e.tag == tags::PIXEL_DATA {
             let end = match e.length {
                 Some(length) => e.value.saturating_add(length).min(bytes.len()),
@@ -229,7 +244,13 @@ pub(super) fn walk_seeing(
             // An unknown value of undefined length is implicit little endian inside (PS3.5, 6.2.2).
             let unknown = here.explicit && e.vr == VR::UN;
             let encoding = if unknown { Encoding::IMPLICIT } else { here };
-            open.push(Open { end, is_item: false, encoding, unknown: unknown.then_some(e.value) });
+            open.push(Open {
+                end,
+                is_item: false,
+                encoding,
+                unknown: unknown.then_some(e.value),
+                seen: Vec::new(),
+            });
             at = e.value;
         } else {
             let length = e.length.unwrap_or(0);
@@ -269,6 +290,52 @@ fn fragments_end(bytes: &[u8], mut at: usize, encoding: Encoding) -> Result<usiz
             }
         }
     }
+}
+
+/// Checks what follows the pixel data: elements in ascending order (PS3.5, 7.1), or, in a file that is
+/// `filled`, zeros. Anything else shows that bytes came into the pixel data.
+///
+/// # Errors
+/// It is something else.
+pub(super) fn check_rest(
+    bytes: &[u8],
+    span: &PixelSpan,
+    encoding: Encoding,
+    filled: bool,
+) -> Result<(), Problem> {
+    let mut at = match span.declared {
+        Some(_) => span.bytes.end,
+        // Fragments without a delimiter end with the file.
+        None => fragments_end(bytes, span.bytes.start, encoding).unwrap_or(bytes.len()),
+    };
+    let surplus = |at: usize| {
+        format!(
+            "has {} bytes behind its pixel data that are no elements; bytes were added to it or \
+             its lengths are wrong, fetch it again",
+            bytes.len() - at
+        )
+    };
+    let mut last = tags::PIXEL_DATA;
+    // A value of an odd length, which should not be, has its byte of padding outside.
+    let padded = span.declared.is_some_and(|length| length % 2 == 1) && at + 1 == bytes.len();
+    while at < bytes.len() {
+        if (filled || padded) && bytes[at..].iter().all(|byte| *byte == 0) {
+            break;
+        }
+        let e = element(bytes, at, encoding).map_err(|_| surplus(at))?;
+        let named =
+            !encoding.explicit || e.tag.group() == 0xFFFE || is_vr([bytes[at + 4], bytes[at + 5]]);
+        if e.tag <= last || !named {
+            return Err(surplus(at).into());
+        }
+        let Some(length) = e.length else {
+            return walk(&bytes[at..], encoding, true).map(drop);
+        };
+        let end = e.value.checked_add(length).filter(|end| *end <= bytes.len());
+        at = end.ok_or_else(|| surplus(at))?;
+        last = e.tag;
+    }
+    Ok(())
 }
 
 /// The frames' encoded bytes of encapsulated pixel data (PS3.5, annex A.4): one fragment per frame,
@@ -380,6 +447,21 @@ mod tests {
             problem
                 .is_some_and(|p| p.to_string().contains("claims 4294967280 bytes and 2 are left"))
         );
+    }
+
+    #[test]
+    fn an_element_that_is_there_twice_is_refused() {
+        let element = |tag: [u8; 2]| [&[0x08, 0, tag[0], tag[1]], &b"LO\x02\0ab"[..]].concat();
+        let read = |tags: &[[u8; 2]]| {
+            let bytes: Vec<u8> = tags.iter().flat_map(|tag| element(*tag)).collect();
+            walk(&bytes, Encoding::EXPLICIT, true).map(drop).map_err(|e| e.to_string())
+        };
+        read(&[[1, 0], [2, 0], [3, 0]]).expect("in order");
+        read(&[[2, 0], [1, 0], [3, 0]]).expect("out of order, as some programs write");
+        for tags in [[[1, 0], [1, 0], [2, 0]], [[1, 0], [2, 0], [1, 0]]] {
+            let problem = read(&tags).expect_err("twice");
+            assert!(problem.contains("(0008,0001) twice"), "{problem}");
+        }
     }
 
     #[test]
