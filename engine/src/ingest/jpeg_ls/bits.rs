@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn a_golomb_code_has_its_longest_length() {
-        // 3 zeros, a one, 2 bits; then 4 zeros as the most, a one, 8 bits; then 5 zeros.
-        let bytes = [0b0001_1000, 0b0100_0001, 0b1100_0001, 0, 0, 0, 0, 0, 0];
+        // 3 zeros, a one and 2 bits; 4 zeros, which are the most, a one and 8 bits; 5 zeros.
+        let bytes = [0b0001_1000, 0b0010_0000, 0b1110_0000, 0, 0, 0, 0, 0, 0];
         let mut bits = Bits::new(&bytes, 0);
         assert_eq!(bits.golomb(2, 4, 8), Ok(3 << 2 | 0b10));
         assert_eq!(bits.golomb(2, 4, 8), Ok(0b0000_0111 + 1));
