@@ -18,6 +18,7 @@ use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options};
 use abscope::features::Column;
 use abscope::ingest::LoadOptions;
+use abscope::ingest::dicom::identity::Pseudonyms;
 use abscope::ingest::dicom::series::SlicePolicy;
 use abscope::patient::scores::Provenance;
 use abscope::patient::{AssessOptions, assess_rows};
@@ -208,7 +209,7 @@ fn measured(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Seen> {
 
 /// The same of a DICOM image, whose patient is called by the id in it.
 fn exam(image: &Path, mask: &Path) -> Result<Seen> {
-    measured(image, mask, &LoadOptions::default().identify(true))
+    measured(image, mask, &options().identify(true))
 }
 
 fn described(row: &Row) -> String {
@@ -268,6 +269,11 @@ fn gzipped(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(file.finish()?)
 }
 
+/// The readers' defaults, with a key of pseudonyms that is not the user's.
+fn options() -> LoadOptions {
+    LoadOptions::default().pseudonyms(Pseudonyms::new([7; 32]))
+}
+
 fn nifti(compressed: bool) -> Result<Subject> {
     let files = [("image.nii", image_file()), ("mask.nii", mask_file())];
     let file = |(name, bytes): (&str, Vec<u8>)| -> Result<File> {
@@ -283,7 +289,7 @@ fn nifti(compressed: bool) -> Result<Subject> {
     let files: Vec<File> = files.into_iter().map(file).collect::<Result<_>>()?;
     let names = [files[0].name.clone(), files[1].name.clone()];
     // Without a name, a NIfTI image is called by its hash.
-    let options = LoadOptions::default().patient("P".to_owned());
+    let options = self::options().patient("P".to_owned());
     let read =
         move |folder: &Path| measured(&folder.join(&names[0]), &folder.join(&names[1]), &options);
     let exchange = Some("image and mask given in each other's place");
@@ -461,7 +467,7 @@ fn rows() -> Result<Vec<Row>> {
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("image"), image_file())?;
     std::fs::write(at("mask"), mask_file())?;
-    let case = abscope::load(&at("image"), &at("mask"), &LoadOptions::default().kvp(120.0))?;
+    let case = abscope::load(&at("image"), &at("mask"), &options().kvp(120.0))?;
     let rows = abscope::extract(&case, &plan()?);
     let of = |patient: &str| {
         let mut rows = rows.clone();
