@@ -41,7 +41,7 @@ use crate::mutation::Mutation;
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// The formats, and how many of a hundred mutations each gets.
-pub(crate) const FORMATS: [(&str, u64); 18] = [
+pub(crate) const FORMATS: [(&str, u64); 19] = [
     ("nifti", 10),
     ("nifti-gz", 8),
     ("dicom", 10),
@@ -50,6 +50,7 @@ pub(crate) const FORMATS: [(&str, u64); 18] = [
     ("dicom-deflated", 4),
     ("dicom-jpeg", 5),
     ("dicom-j2k", 5),
+    ("dicom-jpeg-ls", 5),
     ("dicom-rle", 5),
     ("zip", 7),
     ("rtstruct", 7),
@@ -174,6 +175,7 @@ pub(crate) fn make(name: &str, folder: &Path) -> Result<Subject> {
         "dicom-deflated" => ct(slices(DEFLATED, &dicom::stack(4))?),
         "dicom-jpeg" => ct(compressed("jpeg-sv1-signed")?),
         "dicom-j2k" => ct(compressed("j2k-signed")?),
+        "dicom-jpeg-ls" => ct(compressed("jpegls-signed")?),
         "dicom-rle" => ct(compressed("rle-signed")?),
         "zip" => zip()?,
         "rtstruct" => rtstruct()?,

@@ -48,7 +48,7 @@ pub(super) fn check(
                 "refers to images of CT series {} that are not there: {first}{}{more}; fetch the \
                  missing slices",
                 series.uid,
-                whereabouts(catalogue, first)
+                whereabouts(catalogue, series, first)
             ),
             unreadable: true,
         });
@@ -144,8 +144,8 @@ pub(super) fn lies_among(catalogue: &Catalogue, one: &Series, other: &Series) ->
     one.instances.iter().any(|i| neighbours.are_beside(&i.source))
 }
 
-/// Where an image that was missed in its series is.
-fn whereabouts(catalogue: &Catalogue, uid: &str) -> String {
+/// Where an image that was missed in its series is, or what may be it.
+fn whereabouts(catalogue: &Catalogue, series: &Series, uid: &str) -> String {
     let stray = catalogue.strays().iter().find(|s| s.said.sop_instance.as_deref() == Some(uid));
     if let Some(stray) = stray {
         return format!(" ({}: {})", stray.source.display().display(), stray.problem);
@@ -153,7 +153,17 @@ fn whereabouts(catalogue: &Catalogue, uid: &str) -> String {
     let others = catalogue.series().flat_map(|(_, series)| &series.instances);
     match others.into_iter().find(|i| i.sop_instance == uid) {
         Some(other) => format!(" ({} is of another series)", other.source.display().display()),
-        None => String::new(),
+        None => {
+            let neighbours = neighbours(catalogue, series);
+            let mut strays = catalogue.strays().of(&series.uid, &neighbours);
+            strays.next().map_or_else(String::new, |stray| {
+                format!(
+                    " ({}, which may be it: {})",
+                    stray.source.display().display(),
+                    stray.problem
+                )
+            })
+        }
     }
 }
 
