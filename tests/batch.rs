@@ -10,15 +10,13 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use abscope::features::column::Column;
 use abscope::patient::scores::Provenance;
 use abscope::patient::{AssessOptions, assess_rows};
 use abscope::plan::Plan;
 use abscope::row::Row;
 use abscope::settings::Settings;
-use abscope::signature::file::{Extraction, Term};
+use abscope::signature::Model;
 use abscope::signature::score::Origin;
-use abscope::signature::{Model, SignatureFile};
 use abscope::table::Table;
 use abscope::table::scores::{self, ScoreRow};
 use common::abscope;
@@ -348,35 +346,9 @@ fn a_lesion_is_never_counted_twice() {
     assert!(table.rows().any(|row| row.lesion == "second.1"));
 }
 
-/// A signature of one feature whose score is plain arithmetic: 0.5 + 2 (mean - 40) / 10.
 fn one_feature_model() -> String {
-    const HEAD: &str = r#"
-kind = "gaussian"
-link = "identity"
-intercept = 0.5
-units = "arbitrary"
-"#;
-    const TERMS: &str = r#"
-[[term]]
-column = "a"
-coefficient = 2.0
-centre = 40.0
-scale = 10.0
-[[cutoff]]
-name = "zero"
-value = 0.0
-scale = "linear_predictor"
-low = "low"
-high = "high"
-provenance = "made up for a test"
-"#;
-    let mut file = SignatureFile::parse(&common::signature(HEAD, TERMS)).expect("a file");
     let settings = Settings::parse(SETTINGS).expect("settings");
-    file.extraction = Extraction::of(&Plan::resolve(&settings).expect("a plan"));
-    let mean = Column::parse("tumour_original_stat_mean").expect("a column");
-    let term = Term::of(&mean, 2.0);
-    file.terms = vec![Term { centre: Some(40.0), scale: Some(10.0), ..term }];
-    file.to_toml()
+    common::signature::one_feature_model(&Plan::resolve(&settings).expect("a plan"))
 }
 
 /// The reports of an output folder, by name.

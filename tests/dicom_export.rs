@@ -19,7 +19,7 @@ use abscope::plan::Plan;
 use abscope::row::Row;
 use abscope::settings::Settings;
 use abscope::table::Table;
-use dicom::{EXPLICIT, contour, item, put, sequence, text};
+use dicom::{EXPLICIT, contour, item, pixel_format, put, sequence, text};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
@@ -69,12 +69,12 @@ impl Exam<'_> {
         o
     }
 
-    fn geometry(&self) -> (usize, usize, usize, String, [f64; 3], [f64; 3]) {
+    fn geometry(&self) -> (usize, usize, usize, String, [f64; 3]) {
         let geometry = self.case.volume.geometry();
         let [columns, rows, slices] = geometry.size;
         let [x, y, _] = geometry.direction;
         let axes = x.iter().chain(&y).map(f64::to_string).collect::<Vec<_>>().join("\\");
-        (columns, rows, slices, axes, geometry.spacing, geometry.voxel_to_world([0.0; 3]))
+        (columns, rows, slices, axes, geometry.spacing)
     }
 
     fn place(&self, slice: usize) -> String {
@@ -84,7 +84,7 @@ impl Exam<'_> {
 
     /// A series of slices: the CT as it is, or something else of the same grid.
     fn slices(&self, class: &str, series: usize, modality: &str) -> Vec<InMemDicomObject> {
-        let (columns, rows, slices, axes, spacing, _) = self.geometry();
+        let (columns, rows, slices, axes, spacing) = self.geometry();
         let slice = |number: usize| {
             let mut o = self.file(class, series, number, modality);
             put(&mut o, tags::IMAGE_POSITION_PATIENT, VR::DS, self.place(number));
@@ -92,14 +92,7 @@ impl Exam<'_> {
             put(&mut o, tags::PIXEL_SPACING, VR::DS, format!("{}\\{}", spacing[1], spacing[0]));
             put(&mut o, tags::SLICE_THICKNESS, VR::DS, spacing[2].to_string());
             put(&mut o, tags::KVP, VR::DS, "120");
-            put(&mut o, tags::SAMPLES_PER_PIXEL, VR::US, 1u16);
-            put(&mut o, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-            put(&mut o, tags::ROWS, VR::US, rows as u16);
-            put(&mut o, tags::COLUMNS, VR::US, columns as u16);
-            put(&mut o, tags::BITS_ALLOCATED, VR::US, 16u16);
-            put(&mut o, tags::BITS_STORED, VR::US, 16u16);
-            put(&mut o, tags::HIGH_BIT, VR::US, 15u16);
-            put(&mut o, tags::PIXEL_REPRESENTATION, VR::US, 1u16);
+            pixel_format(&mut o, [columns, rows], 16, true);
             put(&mut o, tags::RESCALE_SLOPE, VR::DS, "1");
             put(&mut o, tags::RESCALE_INTERCEPT, VR::DS, self.shift.to_string());
             let words: Vec<u16> = (0..rows * columns)
@@ -166,19 +159,12 @@ impl Exam<'_> {
     /// A binary segmentation of the lesion on the CT.
     fn seg(&self, label: &str, date: &str) -> InMemDicomObject {
         let mask = &self.case.lesions[0].mask;
-        let (columns, rows, slices, axes, spacing, _) = self.geometry();
+        let (columns, rows, slices, axes, spacing) = self.geometry();
         let mut o = self.file(uids::SEGMENTATION_STORAGE, 7, 1, "SEG");
         put(&mut o, tags::CONTENT_LABEL, VR::CS, "SEGMENTED");
         put(&mut o, tags::CONTENT_DATE, VR::DA, date);
         put(&mut o, tags::SEGMENTATION_TYPE, VR::CS, "BINARY");
-        put(&mut o, tags::SAMPLES_PER_PIXEL, VR::US, 1u16);
-        put(&mut o, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-        put(&mut o, tags::ROWS, VR::US, rows as u16);
-        put(&mut o, tags::COLUMNS, VR::US, columns as u16);
-        put(&mut o, tags::BITS_ALLOCATED, VR::US, 1u16);
-        put(&mut o, tags::BITS_STORED, VR::US, 1u16);
-        put(&mut o, tags::HIGH_BIT, VR::US, 0u16);
-        put(&mut o, tags::PIXEL_REPRESENTATION, VR::US, 0u16);
+        pixel_format(&mut o, [columns, rows], 1, false);
         let segment = item([text(tags::SEGMENT_LABEL, VR::LO, label), {
             DataElement::new(tags::SEGMENT_NUMBER, VR::US, PrimitiveValue::from(1u16))
         }]);

@@ -11,6 +11,8 @@ mod campaign;
 mod dicom;
 #[path = "../examples/mutate/mutation.rs"]
 mod mutation;
+#[path = "common/signature.rs"]
+mod signature;
 #[path = "../examples/mutate/subjects.rs"]
 mod subjects;
 

@@ -47,7 +47,7 @@ provenance = "made up for a test"
 "#;
 
 fn model() -> Model {
-    Model::parse(&common::signature(HEAD, TERMS)).expect("a valid model")
+    Model::parse(&common::signature::foreign(HEAD, TERMS)).expect("a valid model")
 }
 
 fn normal_reference(within: Option<f64>, share: Option<f64>) -> Reference {

@@ -63,7 +63,7 @@ provenance = "made up for a test"
 
 /// The signature whose scores are computed by hand.
 fn hand() -> String {
-    common::signature(HEAD, TERMS)
+    common::signature::foreign(HEAD, TERMS)
 }
 
 fn lesion(values: &[(&str, f64)]) -> Row {

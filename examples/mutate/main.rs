@@ -13,6 +13,8 @@ mod campaign;
 #[path = "../../tests/common/dicom.rs"]
 mod dicom;
 mod mutation;
+#[path = "../../tests/common/signature.rs"]
+mod signature;
 mod subjects;
 
 use campaign::{Fate, Tally};

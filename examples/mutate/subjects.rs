@@ -16,7 +16,6 @@ use abscope::batch::manifest::{CaseRequest, Manifest};
 use abscope::batch::progress::Event;
 use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options};
-use abscope::features::Column;
 use abscope::ingest::LoadOptions;
 use abscope::ingest::dicom::identity::Pseudonyms;
 use abscope::ingest::dicom::series::SlicePolicy;
@@ -25,9 +24,8 @@ use abscope::patient::{AssessOptions, assess_rows};
 use abscope::plan::Plan;
 use abscope::row::Row;
 use abscope::settings::Settings;
-use abscope::signature::file::{Extraction, Term};
+use abscope::signature::Model;
 use abscope::signature::score::Origin;
-use abscope::signature::{Model, SignatureFile};
 use abscope::table::scores::ScoreRow;
 use abscope::table::{FeatureWriter, Format, Table};
 use dicom_dictionary_std::tags;
@@ -37,6 +35,7 @@ use flate2::write::GzEncoder;
 
 use crate::dicom::{self, BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT};
 use crate::mutation::Mutation;
+use crate::signature::one_feature_model;
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -419,50 +418,6 @@ fn seg() -> Result<Subject> {
     Ok(Subject::new(files, |folder| exam(&folder.join("ct"), &folder.join("seg"))))
 }
 
-/// A signature of one feature.
-fn signature() -> Result<String> {
-    let text = r#"
-schema = "abscope.signature/1"
-id = "test"
-version = "1.0.0"
-title = "Test"
-kind = "gaussian"
-link = "identity"
-intercept = 0.5
-units = "arbitrary"
-higher_means = "more of it"
-[extraction.foreign]
-engine = "none"
-[[term]]
-column = "a"
-coefficient = 2.0
-centre = 40.0
-scale = 10.0
-[[cutoff]]
-name = "zero"
-value = 0.0
-scale = "linear_predictor"
-low = "low"
-high = "high"
-provenance = "made up for a test"
-[training]
-cohort = "none"
-outcome = "none"
-procedure = "none"
-software = "none"
-[card]
-authors = []
-licence = "MIT"
-intended_use = "tests"
-not_for = []
-"#;
-    let mut file = SignatureFile::parse(text)?;
-    file.extraction = Extraction::of(&plan()?);
-    let mean = Column::parse("tumour_original_stat_mean").ok_or("no such column")?;
-    file.terms = vec![Term { centre: Some(40.0), scale: Some(10.0), ..Term::of(&mean, 2.0) }];
-    Ok(file.to_toml())
-}
-
 /// The rows of two patients, of two lesions each.
 fn rows() -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
@@ -535,7 +490,7 @@ fn table(format: Format) -> Result<Subject> {
             .apart("names of a text table's optional columns", names);
         file.text = true;
     }
-    let model = Model::parse(&signature()?)?;
+    let model = Model::parse(&one_feature_model(&plan()?))?;
     let read = move |folder: &Path| {
         let table = Table::read(&folder.join("table"))?;
         let mut seen = scored(&model, &table)?;
@@ -563,7 +518,8 @@ fn toml_file(name: &str, text: &str, of_values: &'static str, of_lines: &'static
 }
 
 fn model() -> Result<Subject> {
-    let file = toml_file("model", &signature()?, "values of a model", "lines of a model");
+    let file =
+        toml_file("model", &one_feature_model(&plan()?), "values of a model", "lines of a model");
     let table = File::new("table", table_file(Format::Csv)?).sound();
     let read = |folder: &Path| {
         scored(&Model::read(&folder.join("model"))?, &Table::read(&folder.join("table"))?)
@@ -629,7 +585,7 @@ fn journal(folder: &Path) -> Result<Subject> {
     std::fs::write(folder.join("mask.nii"), mask_file())?;
     let options = Options {
         plan: plan()?,
-        model: Some(Model::parse(&signature()?)?),
+        model: Some(Model::parse(&one_feature_model(&plan()?))?),
         perturbations: 0,
         format: Format::Csv,
         memory: 1 << 30,

@@ -46,18 +46,28 @@ pub fn slice(number: usize, position: [f64; 3]) -> InMemDicomObject {
     put(&mut o, tags::IMAGE_POSITION_PATIENT, VR::DS, place);
     put(&mut o, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0");
     put(&mut o, tags::PIXEL_SPACING, VR::DS, "0.5\\0.7");
-    put(&mut o, tags::SAMPLES_PER_PIXEL, VR::US, 1u16);
-    put(&mut o, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-    put(&mut o, tags::ROWS, VR::US, ROWS as u16);
-    put(&mut o, tags::COLUMNS, VR::US, COLUMNS as u16);
-    put(&mut o, tags::BITS_ALLOCATED, VR::US, 16u16);
-    put(&mut o, tags::BITS_STORED, VR::US, 16u16);
-    put(&mut o, tags::HIGH_BIT, VR::US, 15u16);
-    put(&mut o, tags::PIXEL_REPRESENTATION, VR::US, 1u16);
+    pixel_format(&mut o, [COLUMNS, ROWS], 16, true);
     put(&mut o, tags::RESCALE_SLOPE, VR::DS, "1");
     put(&mut o, tags::RESCALE_INTERCEPT, VR::DS, "-1024");
     pixels(&mut o, number, |hu| (hu + 1024) as u16);
     o
+}
+
+/// What stored values are: all of `bits` are used.
+pub fn pixel_format(
+    o: &mut InMemDicomObject,
+    [columns, rows]: [usize; 2],
+    bits: u16,
+    signed: bool,
+) {
+    put(o, tags::SAMPLES_PER_PIXEL, VR::US, 1u16);
+    put(o, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+    put(o, tags::ROWS, VR::US, rows as u16);
+    put(o, tags::COLUMNS, VR::US, columns as u16);
+    put(o, tags::BITS_ALLOCATED, VR::US, bits);
+    put(o, tags::BITS_STORED, VR::US, bits);
+    put(o, tags::HIGH_BIT, VR::US, bits - 1);
+    put(o, tags::PIXEL_REPRESENTATION, VR::US, u16::from(signed));
 }
 
 /// Sets the pixel data of a slice, stored from its HU.

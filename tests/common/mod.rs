@@ -2,6 +2,8 @@
 //! measure.
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
+pub mod signature;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,34 +34,6 @@ pub fn fixture(name: &str) -> PathBuf {
 /// The CT phantom and its tumour divided into four.
 pub fn ct_phantom() -> (PathBuf, PathBuf) {
     (fixture("ibsi/ct_radiomics_phantom/image.nii.gz"), fixture("ct_phantom_parts.nii.gz"))
-}
-
-/// A signature on the columns of another engine: `head` has its kind, link, intercept and units,
-/// `terms` all tables from the terms to the cut-offs.
-pub fn signature(head: &str, terms: &str) -> String {
-    format!(
-        r#"
-schema = "abscope.signature/1"
-id = "test"
-version = "1.0.0"
-title = "Test"
-higher_means = "more of it"
-{head}
-[extraction.foreign]
-engine = "none"
-{terms}
-[training]
-cohort = "none"
-outcome = "none"
-procedure = "none"
-software = "none"
-[card]
-authors = []
-licence = "MIT"
-intended_use = "tests"
-not_for = []
-"#
-    )
 }
 
 /// The model of a file that differs.

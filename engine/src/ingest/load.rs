@@ -118,8 +118,7 @@ pub fn choose(
     options: &LoadOptions,
 ) -> Result<Selection> {
     let wanted = Wanted::of(options);
-    let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
-    let take = wanted.take(&asked);
+    let take = wanted.take();
     let name = options.series.as_deref();
     let images = Some((image, catalogue));
     if mask == image {
@@ -134,8 +133,7 @@ pub fn choose(
 /// them.
 pub fn pairs(catalogue: &Catalogue, options: &LoadOptions) -> Pairs {
     let wanted = Wanted::of(options);
-    let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
-    Selection::all(catalogue, options.series.as_deref(), &wanted.take(&asked))
+    Selection::all(catalogue, options.series.as_deref(), &wanted.take())
 }
 
 /// What is to be read, opened where it is a file of its own.
@@ -158,8 +156,7 @@ impl<'a> Found<'a> {
         }
         let (of_image, of_mask) = (Source::open(image)?, Source::open(mask)?);
         let uid = options.series.as_deref();
-        let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
-        let take = wanted.take(&asked);
+        let take = wanted.take();
         let chosen = Selection::find(of_image.to_search(), of_mask.to_search(), uid, &take)?;
         chosen.check()?;
         Ok(Self {

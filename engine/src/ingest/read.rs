@@ -185,9 +185,7 @@ pub(super) fn delineation(
     options: &LoadOptions,
 ) -> Result<Regions> {
     let threshold = options.fractional_threshold.unwrap_or(0.5);
-    let asked = |number: i64, name: &str| wanted.takes(&number.to_string(), Some(name));
-    let take = wanted.take(&asked);
-    let mut found = lesions::read(choice, image.geometry(), threshold, &take)?;
+    let mut found = lesions::read(choice, image.geometry(), threshold, &wanted.take())?;
     if !found.others.is_empty() {
         if found.there.len() == found.others.len() {
             let problem = "has no region that is a lesion by its name and type";

@@ -20,11 +20,13 @@ impl<'a> Wanted<'a> {
         Self { labels: &options.labels, names: names.collect() }
     }
 
-    /// The regions of a structure set or segmentation that are taken: those that are asked for, as
-    /// `asked` says, else those that are lesions.
-    pub(super) fn take<'t>(&self, asked: &'t dyn Fn(i64, &str) -> bool) -> Take<'t> {
-        let names_some = !self.labels.is_empty() || !self.names.is_empty();
-        if names_some { Take::Asked(asked) } else { Take::Lesions }
+    /// The regions of a structure set or segmentation that are taken: those that are asked for, else
+    /// those that are lesions.
+    pub(super) fn take(&self) -> Take<'_> {
+        if self.labels.is_empty() && self.names.is_empty() {
+            return Take::Lesions;
+        }
+        Take::Asked(Box::new(|number, name| self.takes(&number.to_string(), Some(name))))
     }
 
     /// Whether a lesion is asked for, as all are where nothing is.

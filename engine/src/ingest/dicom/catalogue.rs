@@ -13,7 +13,6 @@ use super::complete;
 use super::dates::Day;
 use super::header::Acquisition;
 pub use super::parts::Part;
-use super::patient;
 pub use super::patient::{PatientKey, Person};
 pub use super::preference::{About, Approval};
 pub use super::references::{References, Region};
@@ -117,7 +116,7 @@ impl Patient {
 
     /// Whether the other is another patient for certain.
     pub(super) fn is_another_than(&self, other: &Self) -> bool {
-        patient::is_another((&self.key, &self.person), (&other.key, &other.person))
+        self.key.contradicts(&other.key) || self.person.contradicts(&other.person)
     }
 }
 

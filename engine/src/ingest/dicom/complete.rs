@@ -76,8 +76,8 @@ pub(super) fn check(
         add(stray.source.display(), stray.said.sop_instance.as_deref(), &stray.problem);
     }
     for (_, other) in catalogue.series() {
-        let is_volume = volumes(catalogue, series).any(|volume| std::ptr::eq(volume, other));
-        if other.uid != series.uid || std::ptr::eq(other, series) || is_volume {
+        let is_volume = || volumes(catalogue, series).any(|volume| std::ptr::eq(volume, other));
+        if other.uid != series.uid || std::ptr::eq(other, series) || is_volume() {
             continue;
         }
         for instance in other.instances.iter().filter(|i| neighbours.are_beside(&i.source)) {

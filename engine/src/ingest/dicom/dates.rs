@@ -23,11 +23,15 @@ fn parse(text: &str) -> Option<Day> {
     Some(date.num_days_from_ce())
 }
 
-/// Hours and minutes of a time (TM), as HH:MM.
+/// A time (TM) without the colons that files of before 1993 have: times of one day are in its order.
 pub(super) fn time(fields: &Fields<'_>, tag: Tag) -> Option<String> {
-    let digits: String = fields.text(tag)?.chars().filter(|c| *c != ':').collect();
-    let is_time = digits.len() >= 4 && digits.bytes().take(4).all(|b| b.is_ascii_digit());
-    is_time.then(|| format!("{}:{}", &digits[..2], &digits[2..4]))
+    Some(fields.text(tag)?.chars().filter(|c| *c != ':').collect())
+}
+
+/// Hours and minutes of a time without colons, as HH:MM.
+pub(super) fn clock(time: &str) -> Option<String> {
+    let is_time = time.len() >= 4 && time.bytes().take(4).all(|b| b.is_ascii_digit());
+    is_time.then(|| format!("{}:{}", &time[..2], &time[2..4]))
 }
 
 #[cfg(test)]

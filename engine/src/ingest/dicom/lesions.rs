@@ -15,7 +15,7 @@ use crate::mask::Mask;
 /// Which regions are to be read.
 pub enum Take<'a> {
     /// Those that this takes, by number and name.
-    Asked(&'a dyn Fn(i64, &str) -> bool),
+    Asked(Box<dyn Fn(i64, &str) -> bool + 'a>),
     /// Those whose name and type are a lesion's.
     Lesions,
     /// All.

@@ -81,7 +81,7 @@ impl PatientKey {
     }
 
     /// Whether two of them are different patients for certain.
-    fn contradicts(&self, other: &Self) -> bool {
+    pub(super) fn contradicts(&self, other: &Self) -> bool {
         differ(&self.id, &other.id) || differ(&self.issuer, &other.issuer)
     }
 }
@@ -149,11 +149,6 @@ impl Person {
 /// Whether two texts that say something say other things.
 fn differ(one: &str, other: &str) -> bool {
     !one.is_empty() && !other.is_empty() && one != other
-}
-
-/// Whether the files of `one` and `other` are different patients' for certain.
-pub(super) fn is_another(one: (&PatientKey, &Person), other: (&PatientKey, &Person)) -> bool {
-    one.0.contradicts(other.0) || one.1.contradicts(other.1)
 }
 
 /// The people of one PatientID.

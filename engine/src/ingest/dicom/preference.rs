@@ -16,10 +16,8 @@ pub struct About {
     pub label: Option<String>,
     /// The day it was drawn, counted as the catalogue counts days.
     pub(super) day: Option<Day>,
-    /// The time of that day, as the file writes it.
+    /// The time of that day (TM), without colons.
     pub(super) time: Option<String>,
-    /// The same as HH:MM.
-    pub(super) clock: Option<String>,
     /// ApprovalStatus.
     pub approval: Approval,
 }
@@ -64,12 +62,10 @@ impl About {
         let mut places = std::iter::once(own).chain(others);
         let found = places.find_map(|(date, time)| Some((dates::day(fields, &[date])?, time)));
         let (day, time) = found.map_or((None, None), |(day, time)| (Some(day), Some(time)));
-        let digits = |text: String| text.chars().filter(|c| *c != ':').collect();
         Self {
             label,
             day,
-            time: time.and_then(|tag| fields.text(tag)).map(digits),
-            clock: time.and_then(|tag| dates::time(fields, tag)),
+            time: time.and_then(|tag| dates::time(fields, tag)),
             approval: match fields.text(tags::APPROVAL_STATUS).as_deref() {
                 Some("APPROVED") => Approval::Approved,
                 Some("REJECTED") => Approval::Rejected,
@@ -84,7 +80,7 @@ impl About {
         words.extend(self.label.as_ref().map(|label| format!("\"{label}\"")));
         let day = self.day.and_then(|day| patient.days_until(day)).map(|day| format!("day {day}"));
         words.extend(day);
-        words.extend(self.clock.clone());
+        words.extend(self.time.as_deref().and_then(dates::clock));
         match self.approval {
             Approval::Approved => words.push("approved".to_owned()),
             Approval::Rejected => words.push("rejected".to_owned()),
@@ -115,14 +111,11 @@ pub(super) fn preferred<'a>(
     };
     all.sort_by_cached_key(|d| Reverse(rank(d)));
     match all.as_slice() {
-        [first, second, ..] if rank(first) == rank(second) => Err(all),
-        _ => {
-            let mut all = all.into_iter();
-            match all.next() {
-                Some(taken) => Ok(Preferred { taken, left: all.collect() }),
-                None => Err(Vec::new()),
-            }
+        [only] => Ok(Preferred { taken: *only, left: Vec::new() }),
+        [first, second, ..] if rank(first) != rank(second) => {
+            Ok(Preferred { taken: *first, left: all[1..].to_vec() })
         }
+        _ => Err(all),
     }
 }
 

@@ -329,16 +329,17 @@ fn delineation<'a>(
     name: Option<&str>,
     take: &Take<'_>,
 ) -> Result<Preferred<'a>> {
-    let mut all = catalogue.delineations();
-    let target = |d: &Delineation<'_>| images.map(|images| images.target(d));
+    // Each with the CT series that it leads to, where there is one among the images.
+    let target = |d: Delineation<'a>| (d, images.and_then(|images| images.target(&d).ok()));
+    let mut all: Vec<_> = catalogue.delineations().into_iter().map(target).collect();
     if all.len() > 1 {
         if let Some(name) = name {
-            all.retain(|d| match target(d) {
-                Some(Ok(series)) => is_named(series, name),
-                _ => d.references.series.contains(name),
+            all.retain(|(d, target)| match target {
+                Some(series) => is_named(series, name),
+                None => d.references.series.contains(name),
             });
-        } else if all.iter().any(|d| matches!(target(d), Some(Ok(_)))) {
-            all.retain(|d| matches!(target(d), Some(Ok(_))));
+        } else if all.iter().any(|(_, target)| target.is_some()) {
+            all.retain(|(_, target)| target.is_some());
         }
     }
     if all.is_empty() {
@@ -353,11 +354,12 @@ fn delineation<'a>(
     }
     let series: BTreeSet<String> = all
         .iter()
-        .filter_map(|d| match target(d) {
-            Some(target) => target.ok().map(Series::name),
+        .filter_map(|(d, target)| match images {
+            Some(_) => target.map(Series::name),
             None => d.references.series.first().cloned(),
         })
         .collect();
+    let all: Vec<Delineation<'a>> = all.into_iter().map(|(d, _)| d).collect();
     let several = all.len();
     let found = if several > 1 && series.len() != 1 {
         Err(all)
