@@ -1,17 +1,15 @@
 //! A CSV file with a header, read record by record; what is wrong in it is told by file and line.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::input;
+use crate::input::{self, Bounded};
 
 /// Names of columns that a message lists before it stops.
 const LISTED: usize = 12;
-/// Bytes of the longest record: a file that is no CSV may have no line's end at all.
-const MAX_RECORD: u64 = 64 << 20;
 
 /// A CSV file whose header has been read. Names and cells come without the white space around them.
 #[derive(Debug)]
@@ -19,27 +17,6 @@ pub struct CsvFile<R = File> {
     path: Arc<Path>,
     columns: Vec<String>,
     reader: csv::Reader<Bounded<R>>,
-}
-
-/// A reader that fails where a record does not end.
-#[derive(Debug)]
-struct Bounded<R> {
-    reader: R,
-    /// Bytes since the last record.
-    of_record: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.of_record > MAX_RECORD {
-            let problem =
-                format!("has a line of more than {} MiB; is it another file?", MAX_RECORD >> 20);
-            return Err(io::Error::other(problem));
-        }
-        let read = self.reader.read(buffer)?;
-        self.of_record += read as u64;
-        Ok(read)
-    }
 }
 
 /// One record: the cells in the order of [`CsvFile::columns`].
@@ -66,7 +43,7 @@ impl<R: Read> CsvFile<R> {
     /// # Errors
     /// As [`CsvFile::open`].
     pub fn of(path: &Path, file: R) -> Result<Self> {
-        let file = Bounded { reader: file, of_record: 0 };
+        let file = Bounded::new(file);
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
         // Spreadsheets put a byte order mark before the first name.
         let name = |name: &str| name.trim_start_matches('\u{feff}').trim().to_owned();
@@ -108,7 +85,7 @@ impl<R: Read> CsvFile<R> {
     pub fn records(&mut self) -> impl Iterator<Item = Result<Record>> {
         let Self { path, reader, .. } = self;
         std::iter::from_fn(move || {
-            reader.get_mut().of_record = 0;
+            reader.get_mut().next_record();
             let mut cells = csv::StringRecord::new();
             match reader.read_record(&mut cells) {
                 Ok(false) => None,
@@ -159,6 +136,8 @@ fn damaged(path: &Path, error: csv::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     fn of(text: &str) -> Result<CsvFile<&[u8]>> {

@@ -1,7 +1,7 @@
 //! Opening what is to be read: a file, and for text also what a shell hands over in place of one.
 
 use std::fs::{File, FileType, Metadata};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -9,6 +9,42 @@ use crate::error::{Error, Result};
 /// The longest text that is read whole: settings, models and configurations have some kilobytes, a
 /// model with many draws of its coefficients some megabytes.
 const MAX_TEXT: u64 = 64 << 20;
+
+/// Bytes of the longest record of a table: a file that is no table may have no line's end at all.
+const MAX_RECORD: u64 = 64 << 20;
+
+/// A reader of a table that fails where a record does not end.
+#[derive(Debug)]
+pub struct Bounded<R> {
+    reader: R,
+    /// Bytes since the last record.
+    of_record: u64,
+}
+
+impl<R> Bounded<R> {
+    /// A record of what `reader` holds has at most 64 MiB.
+    pub fn new(reader: R) -> Self {
+        Self { reader, of_record: 0 }
+    }
+
+    /// A record has ended.
+    pub fn next_record(&mut self) {
+        self.of_record = 0;
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.of_record > MAX_RECORD {
+            let problem =
+                format!("has a line of more than {} MiB; is it another file?", MAX_RECORD >> 20);
+            return Err(io::Error::other(problem));
+        }
+        let read = self.reader.read(buffer)?;
+        self.of_record += read as u64;
+        Ok(read)
+    }
+}
 
 /// Opens a file.
 ///

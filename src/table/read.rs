@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl Table {
             return read_parquet(path, file);
         }
         match start.iter().find(|b| !b.is_ascii_whitespace()) {
-            Some(b'{') => jsonl::read(path, BufReader::new(file)),
+            Some(b'{') => jsonl::read(path, file),
             Some(_) => csv::read(path, file),
             None => Err(Error::bad_data(path, "is empty; give a feature table with a header")),
         }
