@@ -179,13 +179,17 @@ fn a_stream_of_jpeg_ls_that_contradicts_its_header_is_an_error() {
 }
 
 #[test]
-fn segmentations_in_jpeg_ls_are_read_unless_it_was_with_loss() {
-    let whole = case("seg/ct", "seg-compressed/labelmap-jpegls", LoadOptions::default());
-    assert_mask(&whole.lesions[0].mask, AXIAL, |x, y, z| first(x, y, z) && !second(x, y, z));
-    assert_mask(&whole.lesions[1].mask, AXIAL, second);
-    let lossy = made("seg-compressed/labelmap-jpegls-with-loss");
-    let problem = load(&made("seg/ct"), &lossy, &LoadOptions::default()).expect_err("refused");
-    assert!(problem.to_string().contains("compressed with loss"), "{problem}");
+fn compressed_segmentations_are_read_unless_it_was_with_loss() {
+    for codec in ["jpegls", "j2k"] {
+        let name = format!("seg-compressed/labelmap-{codec}");
+        let whole = case("seg/ct", &name, LoadOptions::default());
+        assert_mask(&whole.lesions[0].mask, AXIAL, |x, y, z| first(x, y, z) && !second(x, y, z));
+        assert_mask(&whole.lesions[1].mask, AXIAL, second);
+        // The headers say nothing of the loss: the streams do.
+        let lossy = made(&format!("{name}-with-loss"));
+        let problem = load(&made("seg/ct"), &lossy, &LoadOptions::default()).expect_err("refused");
+        assert!(problem.to_string().contains("compressed with loss"), "{name}: {problem}");
+    }
 }
 
 #[test]

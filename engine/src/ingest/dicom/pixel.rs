@@ -132,12 +132,20 @@ fn is_jpeg_ls(opened: &Opened) -> bool {
     [uids::JPEGLS_LOSSLESS, uids::JPEGLS_NEAR_LOSSLESS].contains(&opened.transfer_syntax.as_str())
 }
 
-/// Whether the streams of a file's frames say that their values are approximate, which JPEG-LS alone
-/// does. The header may keep silent, and the transfer syntax allows a stream without loss.
+/// Whether the streams of a file's frames say that their values are approximate: near-lossless JPEG-LS,
+/// the irreversible wavelet of JPEG 2000, the cosine transform of JPEG. The header may keep silent, and
+/// most transfer syntaxes allow both kinds of stream.
 pub(super) fn is_approximate(opened: &Opened, frames: usize) -> bool {
-    let Some(span) = opened.pixels.as_ref().filter(|_| is_jpeg_ls(opened)) else { return false };
+    let Some(span) = &opened.pixels else { return false };
+    let jpeg_ls = is_jpeg_ls(opened);
     let located = walk::frames(opened.data_set(), span, frames, opened.encoding);
-    located.into_iter().flatten().any(|f| jpeg_ls::near(&joined(opened, &f)).is_ok_and(|n| n > 0))
+    located.into_iter().flatten().any(|fragments| {
+        let bytes = joined(opened, &fragments);
+        match jpeg_ls {
+            true => jpeg_ls::near(&bytes).is_ok_and(|near| near > 0),
+            false => Claim::of(&bytes).is_some_and(|claim| claim.with_loss),
+        }
+    })
 }
 
 fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Stored<'a>, Problem> {
@@ -149,6 +157,7 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
         rows: format.rows,
         components: 1,
         bits: format.bits_stored,
+        with_loss: false,
     };
     let claim = Claim::of(bytes).unwrap_or(of_header);
     if (claim.columns, claim.rows) != (format.columns, format.rows) {
@@ -292,10 +301,12 @@ struct Claim {
     rows: usize,
     components: u16,
     bits: u16,
+    with_loss: bool,
 }
 
 impl Claim {
-    /// Reads it from a JPEG (SOF marker) or JPEG 2000 (SIZ marker) stream. `None` for other streams.
+    /// Reads it from a JPEG (SOF marker, ITU-T T.81 table B.1) or JPEG 2000 (SIZ and COD markers, ITU-T
+    /// T.800 A.5 and A.6) stream. `None` for other streams.
     fn of(bytes: &[u8]) -> Option<Self> {
         // Some writers leave the codestream of JPEG 2000 within its file format.
         let codestream = [0xFF, 0x4F, 0xFF, 0x51];
@@ -318,6 +329,7 @@ impl Claim {
                 rows: samples(12, 20, 44)?,
                 components: u16_at(40)?,
                 bits: u16::from(bytes.get(42)? & 0x7F) + 1,
+                with_loss: irreversible(bytes),
             });
         }
         if u16_at(0)? != 0xFFD8 {
@@ -334,11 +346,28 @@ impl Claim {
                     rows: usize::from(u16_at(at + 5)?),
                     components: u16::from(*bytes.get(at + 9)?),
                     bits: u16::from(*bytes.get(at + 4)?),
+                    with_loss: ![0xFFC3, 0xFFC7, 0xFFCB, 0xFFCF].contains(&marker),
                 });
             }
             at += 2 + usize::from(u16_at(at + 2)?);
         }
     }
+}
+
+/// Whether the main header of a JPEG 2000 codestream chooses the wavelet that does not come back exactly.
+fn irreversible(codestream: &[u8]) -> bool {
+    const COD: [u8; 2] = [0xFF, 0x52];
+    const START_OF_TILE: [u8; 2] = [0xFF, 0x90];
+    const TRANSFORMATION: usize = 13;
+    let mut at = 2;
+    while let Some(&[a, b, high, low]) = codestream.get(at..at + 4) {
+        match [a, b] {
+            COD => return codestream.get(at + TRANSFORMATION) == Some(&0),
+            START_OF_TILE => break,
+            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+        }
+    }
+    false
 }
 
 /// One compressed frame, as the codecs want to see it.
