@@ -11,6 +11,7 @@ use std::process::Command;
 use abscope::batch::discover::discover;
 use abscope::batch::manifest::Asked;
 use abscope::extract::extract;
+use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::ingest::{Case, LoadOptions, Scan, load};
 use abscope::plan::Plan;
 use abscope::settings::Settings;
@@ -163,7 +164,7 @@ fn inspect_shows_what_it_can_and_ends_with_status_1_where_something_cannot_be_re
 #[test]
 fn batch_finds_the_dicom_case_of_a_folder() {
     let asked = Asked { identify: true, ..Asked::default() };
-    let found = discover(&phantom("dicom"), &asked).expect("readable");
+    let found = discover(&phantom("dicom"), &asked, &Pseudonyms::new([0; 32])).expect("readable");
     assert_eq!(found.unmatched, []);
     let [case] = found.manifest.cases.as_slice() else { panic!("one case") };
     assert_eq!(case.patient, "1");

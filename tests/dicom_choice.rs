@@ -197,7 +197,9 @@ fn where_nothing_tells_which_is_meant_the_choice_is_the_users() {
     let error = export.read(common::options()).expect_err("two alike");
     let Some(Remedy::NameDelineation { there }) = error.remedy() else { panic!("{error}") };
     assert!(
-        there.len() == 2 && there[0].contains("\"A\"") && there[1].contains("\"B\""),
+        there.len() == 2
+            && there[0].to_string().contains("\"A\"")
+            && there[1].to_string().contains("\"B\""),
         "{there:?}"
     );
     let case = load(export.path(), &one, &common::options()).expect("reads");
@@ -397,7 +399,11 @@ fn volumes_of_one_series_are_divided_by_acquisition() {
     let set = export.path().join("f10");
     let error = load(export.path(), &set, &common::options()).expect_err("drawn on both");
     let Some(Remedy::NameSeries { there, .. }) = error.remedy() else { panic!("{error}") };
-    assert!(there[0].starts_with("1.2.3.2#1:") && there[1].starts_with("1.2.3.2#2:"), "{there:?}");
+    assert!(
+        there[0].to_string().starts_with("1.2.3.2#1:")
+            && there[1].to_string().starts_with("1.2.3.2#2:"),
+        "{there:?}"
+    );
     let one = common::options().series("1.2.3.2#1".to_owned());
     let case = load(export.path(), &set, &one).expect("reads");
     assert_eq!(air(&case), f32::from(dicom::hu(0, 0, 0)) + 100.0);

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use abscope::batch::discover::discover;
 use abscope::batch::manifest::Asked;
 use abscope::ingest::dicom::catalogue::Catalogue;
+use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::ingest::{Case, load};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
@@ -349,8 +350,12 @@ fn the_images_of_a_segmentation_must_be_there() {
 fn a_batch_finds_the_case_and_fails_it() {
     let (folder, exam) = exam(&[]);
     std::fs::write(exam.join("IM5"), b"").expect("written");
-    let found =
-        discover(folder.path(), &Asked { identify: true, ..Asked::default() }).expect("readable");
+    let found = discover(
+        folder.path(),
+        &Asked { identify: true, ..Asked::default() },
+        &Pseudonyms::new([0; 32]),
+    )
+    .expect("readable");
     let [case] = found.manifest.cases.as_slice() else { panic!("one case") };
     let read = load(&case.image_path, &case.mask_path, &case.load_options(false));
     let problem = read.expect_err("refused").to_string();

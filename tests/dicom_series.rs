@@ -776,7 +776,8 @@ mod made_up {
         ];
         assert_eq!(series, expected);
         assert_eq!(catalogue.other_files, 3);
-        let problems: Vec<String> = catalogue.problems.iter().map(|p| p.problem.clone()).collect();
+        let problems: Vec<String> =
+            catalogue.problems.iter().map(|p| p.problem.to_string()).collect();
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems.iter().any(|p| p.contains("1.2.3.2 occurs in 2 studies")), "{problems:?}");
         assert!(

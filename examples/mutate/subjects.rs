@@ -17,8 +17,8 @@ use abscope::batch::progress::Event;
 use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options};
 use abscope::ingest::LoadOptions;
-use abscope::ingest::dicom::identity::Pseudonyms;
 use abscope::ingest::dicom::series::SlicePolicy;
+use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::patient::scores::Provenance;
 use abscope::patient::{AssessOptions, assess_rows};
 use abscope::plan::Plan;
@@ -593,6 +593,7 @@ fn journal(folder: &Path) -> Result<Subject> {
         regrid_mask: false,
         uneven_slices: SlicePolicy::Refuse,
         site_table: None,
+        pseudonyms: None,
     };
     let read = move |folder: &Path| {
         let told = Mutex::new(BTreeSet::new());

@@ -6,103 +6,106 @@
 //! the CT series that it refers to; of several of one series one is taken, the approved one, else the
 //! latest. What is left over is told, never guessed.
 //!
-//! Folder and file names of an export can hold a patient's name, so a patient is called by a
-//! pseudonym that follows from the folder's place; [`Manifest::write`] gives the list
-//! to edit.
+//! A patient is called by a pseudonym, of what DICOM files say or of the [subject] that NIfTI files are
+//! called after, and the cases are in the order of the pseudonyms, which says nothing of that of the
+//! real ids. [`Manifest::write`] gives the list to edit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::manifest::{Asked, CaseRequest, Manifest};
-use crate::digest::hex;
 use crate::error::Result;
-use crate::ingest;
 use crate::ingest::dicom::catalogue::Catalogue;
-use crate::ingest::dicom::identity::Pseudonyms;
+use crate::ingest::pseudonyms::Pseudonyms;
+use crate::ingest::subject::{IMAGE_WORDS, MASK_WORDS, words};
+use crate::ingest::{self, subject};
 use crate::paths::slashed;
 
 /// What was found in a folder.
 #[derive(Clone, Debug)]
 pub struct Discovery {
-    /// The pairs, in the order of their paths.
+    /// The pairs, by patient.
     pub manifest: Manifest,
+    /// Images of several folders that were taken for one patient's by the names of files.
+    pub joined: Vec<Joined>,
     /// Files without a partner, and why.
     pub unmatched: Vec<(PathBuf, String)>,
 }
 
-/// Words that make a file a mask.
-const MASK_WORDS: [&str; 14] = [
-    "mask",
-    "masks",
-    "seg",
-    "segs",
-    "segmentation",
-    "segmentations",
-    "label",
-    "labels",
-    "labelstr",
-    "labelsts",
-    "lesion",
-    "lesions",
-    "roi",
-    "gtv",
-];
+/// Images of one patient, as the names of files have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The patient's id.
+    pub patient: String,
+    /// The images, in order.
+    pub images: Vec<PathBuf>,
+}
+
 /// Words of nnU-Net's layout by which a file is an image, even a `lesion_000_0000.nii.gz`.
 const IMAGE_FOLDERS: [&str; 3] = ["imagestr", "imagests", "0000"];
-/// Words that say nothing but that the file is an image. `0000` is nnU-Net's first channel.
-const IMAGE_WORDS: [&str; 9] =
-    ["image", "images", "imagestr", "imagests", "img", "ct", "scan", "volume", "0000"];
 
 /// Looks for pairs below a folder, or in a zip archive. Patients of DICOM files are called by their
 /// pseudonyms, or, where that is asked for, by their own ids.
 ///
 /// # Errors
-/// The folder cannot be read, or the key of the pseudonyms.
-pub fn discover(folder: &Path, asked: &Asked) -> Result<Discovery> {
+/// The folder cannot be read.
+pub fn discover(folder: &Path, asked: &Asked, names: &Pseudonyms) -> Result<Discovery> {
     let catalogue = Catalogue::scan(folder)?;
     let files: Vec<PathBuf> = catalogue.nifti.iter().map(|p| slashed(p).into_owned()).collect();
-    let mut discovery = nifti_pairs(folder, &files)?;
-    dicom_pairs(&catalogue, asked, &mut discovery)?;
+    let called = |image: &Path| {
+        let subject = subject::of(image, Some(folder));
+        if asked.identify { subject } else { names.of_subject(&subject) }
+    };
+    let mut discovery = nifti_pairs(folder, &files, &called, names);
+    dicom_pairs(&catalogue, asked, names, &mut discovery);
     let problems = catalogue.problems.iter().filter(|p| p.unreadable);
     discovery
         .unmatched
-        .extend(problems.map(|p| (slashed(&p.file).into_owned(), p.problem.clone())));
+        .extend(problems.map(|p| (slashed(&p.file).into_owned(), p.problem.to_string())));
     discovery.unmatched.sort();
     discovery.manifest = discovery.manifest.asking(asked);
     Ok(discovery)
 }
 
 /// CT series with their structure sets and segmentations.
-fn dicom_pairs(catalogue: &Catalogue, asked: &Asked, found: &mut Discovery) -> Result<()> {
+fn dicom_pairs(catalogue: &Catalogue, asked: &Asked, names: &Pseudonyms, found: &mut Discovery) {
     let pairs = ingest::pairs(catalogue, &asked.load_options());
     let unmatched = pairs.unmatched.into_iter();
-    found.unmatched.extend(unmatched.map(|(file, why)| (slashed(&file).into_owned(), why)));
-    if pairs.selections.is_empty() {
-        return Ok(());
-    }
-    let names = Pseudonyms::of_user()?;
-    let mut cases = std::mem::take(&mut found.manifest.cases);
+    found
+        .unmatched
+        .extend(unmatched.map(|(file, why)| (slashed(&file).into_owned(), why.to_string())));
+    let mut of_patients = Vec::new();
     for selection in pairs.selections {
+        let Some(series) = &selection.series else { continue };
+        let patient = names.patient(&series.patient, &series.study, asked.identify);
+        let within =
+            (series.study_day, names.of_study(&series.study), names.of_series(&series.series));
+        of_patients.push((patient, within, selection));
+    }
+    of_patients.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    let mut cases = std::mem::take(&mut found.manifest.cases);
+    for (patient, _, selection) in of_patients {
         let (Some(series), Some(mask)) = (&selection.series, &selection.delineation) else {
             continue;
         };
-        let patient = names.patient(&series.patient, &series.study, asked.identify);
         let (image, mask) = (series.folder(), mask.source.display());
         let case = CaseRequest::new(cases.len() + 1, patient, &slashed(&image), &slashed(&mask));
         cases.push(CaseRequest { selection: Some(Arc::new(selection)), ..case });
     }
     found.manifest = Manifest::new(Vec::new(), cases);
-    Ok(())
 }
 
-fn nifti_pairs(folder: &Path, files: &[PathBuf]) -> Result<Discovery> {
+fn nifti_pairs(
+    folder: &Path,
+    files: &[PathBuf],
+    called: &dyn Fn(&Path) -> String,
+    names: &Pseudonyms,
+) -> Discovery {
     let mut images: BTreeMap<Vec<String>, Vec<PathBuf>> = BTreeMap::new();
     let mut masks: Vec<(Vec<String>, PathBuf)> = Vec::new();
     for path in files {
-        let words = words(path.strip_prefix(folder).unwrap_or(path));
+        let words = words(&path.strip_prefix(folder).unwrap_or(path).to_string_lossy());
         let is = |of: &[&str]| words.iter().any(|word| of.contains(&word.as_str()));
         let is_mask = is(&MASK_WORDS) && !is(&IMAGE_FOLDERS);
         let key: Vec<String> = words
@@ -115,14 +118,47 @@ fn nifti_pairs(folder: &Path, files: &[PathBuf]) -> Result<Discovery> {
             images.entry(key).or_default().push(path.clone());
         }
     }
-    pair(folder, &images, masks)
+    let (pairs, unmatched) = pair(folder, &images, masks);
+    let mut of_patients: BTreeMap<String, BTreeMap<PathBuf, Vec<PathBuf>>> = BTreeMap::new();
+    for (image, mask) in pairs {
+        let of_patient = of_patients.entry(called(&image)).or_default();
+        of_patient.entry(image).or_default().push(mask);
+    }
+    let mut cases: Vec<CaseRequest> = Vec::new();
+    let mut joined = Vec::new();
+    for (patient, images) in of_patients {
+        let folders: BTreeSet<Option<&Path>> = images.keys().map(|image| image.parent()).collect();
+        if folders.len() > 1 {
+            let images = images.keys().cloned().collect();
+            joined.push(Joined { patient: patient.clone(), images });
+        }
+        let several = images.len() > 1;
+        for (image, masks) in images {
+            for (at, mask) in masks.iter().enumerate() {
+                let mut case = CaseRequest::new(cases.len() + 1, patient.clone(), &image, mask);
+                // Several masks of one image may all call their lesion 1: then the file tells them apart.
+                case.lesion = (masks.len() > 1).then(|| format!("mask-{}", at + 1));
+                // Several images of a patient are so many measurements of the same lesions.
+                case.scan.study = several.then(|| names.of_study(&place(&image)));
+                cases.push(case);
+            }
+        }
+    }
+    Discovery { manifest: Manifest::new(Vec::new(), cases), joined, unmatched }
 }
 
+/// The names of a file and its folder, which tell the images of one patient apart under any root.
+fn place(image: &Path) -> String {
+    let names = image.iter().rev().take(2).map(|name| name.to_string_lossy());
+    names.collect::<Vec<_>>().join("/")
+}
+
+/// Each mask with its image, in order, and what has no partner.
 fn pair(
     folder: &Path,
     images: &BTreeMap<Vec<String>, Vec<PathBuf>>,
     masks: Vec<(Vec<String>, PathBuf)>,
-) -> Result<Discovery> {
+) -> (Vec<(PathBuf, PathBuf)>, Vec<(PathBuf, String)>) {
     let mut by_folder: BTreeMap<&Path, Vec<&PathBuf>> = BTreeMap::new();
     for image in images.values().flatten() {
         by_folder.entry(image.parent().unwrap_or(folder)).or_default().push(image);
@@ -152,32 +188,7 @@ fn pair(
     }
     pairs.sort();
     unmatched.sort();
-    let mut cases: Vec<CaseRequest> = Vec::new();
-    let mut of_image: BTreeMap<&Path, usize> = BTreeMap::new();
-    for (image, mask) in &pairs {
-        *of_image.entry(image).or_default() += 1;
-        let mut case = CaseRequest::new(cases.len() + 1, pseudonym(folder, image), image, mask);
-        // Several masks of one image may all call their lesion 1: then the file tells them apart.
-        if pairs.iter().filter(|(other, _)| other == image).count() > 1 {
-            case.lesion = Some(format!("mask-{}", of_image[image.as_path()]));
-        }
-        cases.push(case);
-    }
-    Ok(Discovery { manifest: Manifest::new(Vec::new(), cases), unmatched })
-}
-
-/// The words of a relative path, in lower case.
-fn words(path: &Path) -> Vec<String> {
-    let text = path.to_string_lossy().to_lowercase();
-    let stem = text.trim_end_matches(".gz").trim_end_matches(".nii");
-    let words = stem.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_owned).collect()
-}
-
-fn pseudonym(folder: &Path, image: &Path) -> String {
-    let place = image.strip_prefix(folder).unwrap_or(image);
-    let digest = hex(&Sha256::digest(place.as_os_str().as_encoded_bytes()));
-    format!("P-{}", &digest[..12])
+    (pairs, unmatched)
 }
 
 #[cfg(test)]
@@ -199,11 +210,14 @@ mod tests {
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
             std::fs::write(path, nifti_header()).expect("written");
         }
-        let discovery = discover(folder.path(), &Asked::default()).expect("readable");
+        let names = Pseudonyms::new([7; 32]);
+        let discovery = discover(folder.path(), &Asked::default(), &names).expect("readable");
         let short =
             |path: &Path| path.strip_prefix(folder.path()).expect("inside").display().to_string();
         let pairs = discovery.manifest.cases.iter();
-        let pairs = pairs.map(|c| (short(&c.image_path), short(&c.mask_path))).collect();
+        let mut pairs: Vec<_> =
+            pairs.map(|c| (short(&c.image_path), short(&c.mask_path))).collect();
+        pairs.sort();
         (pairs, discovery.unmatched.iter().map(|(path, _)| short(path)).collect())
     }
 
@@ -238,8 +252,34 @@ mod tests {
     }
 
     #[test]
-    fn the_pseudonym_does_not_show_the_folder() {
-        let name = pseudonym(Path::new("/export"), Path::new("/export/DOE^JOHN/ct.nii"));
-        assert!(name.starts_with("P-") && !name.contains("DOE"), "{name}");
+    fn cases_are_in_the_order_of_pseudonyms_and_scans_of_one_patient_are_together() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for at in 0..8 {
+            for scan in ["baseline", "followup"] {
+                let path = folder.path().join(format!("p{at}/{scan}"));
+                std::fs::create_dir_all(&path).expect("made");
+                for name in ["ct.nii", "mask.nii"] {
+                    std::fs::write(path.join(name), nifti_header()).expect("written");
+                }
+            }
+        }
+        let of = |root: &Path, key: u8| {
+            let names = Pseudonyms::new([key; 32]);
+            discover(root, &Asked::default(), &names).expect("readable")
+        };
+        let patients = |found: &Discovery| -> Vec<String> {
+            found.manifest.cases.iter().map(|case| case.patient.clone()).collect()
+        };
+        let all = of(folder.path(), 7);
+        let ids = patients(&all);
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 8);
+        assert_eq!(all.joined.len(), 8);
+        let studies: BTreeSet<_> = all.manifest.cases.iter().map(|c| &c.scan.study).collect();
+        assert_eq!(studies.len(), 16, "{studies:?}");
+        let numbers = |found: &Discovery| -> Vec<PathBuf> {
+            found.manifest.cases.iter().map(|case| case.image_path.clone()).collect()
+        };
+        assert_ne!(numbers(&all), numbers(&of(folder.path(), 8)), "the key decides the order");
     }
 }

@@ -2,11 +2,12 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::manifest::CaseRequest;
-use crate::error::{Error, Kind, Remedy};
+use crate::error::{Error, Kind, Message, Remedy};
 
 /// Where a case failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,17 +33,17 @@ pub struct Failure {
     pub order: usize,
     /// The patient's pseudonymous id.
     pub patient: String,
-    /// The image as the manifest names it.
-    pub image: String,
-    /// The mask as the manifest names it.
-    pub mask: String,
     /// Where the case failed.
     pub stage: Stage,
-    /// What went wrong.
+    /// What went wrong, without what leads to a person unless that may be.
     #[serde(rename = "error")]
     pub problem: String,
     /// What to do about it.
     pub way_out: String,
+    /// What went wrong as the user is told who runs the cohort, where that names files. It is written
+    /// nowhere.
+    #[serde(skip)]
+    whole: Option<String>,
 }
 
 impl Failure {
@@ -51,12 +52,16 @@ impl Failure {
         Self {
             order: case.order,
             patient: case.patient.clone(),
-            image: case.image.clone(),
-            mask: case.mask.clone(),
             stage,
             problem: problem.to_owned(),
             way_out: way_out.to_owned(),
+            whole: None,
         }
+    }
+
+    /// What went wrong, with the files that it concerns: for a console, not for a file.
+    pub fn told(&self) -> &str {
+        self.whole.as_deref().unwrap_or(&self.problem)
     }
 
     /// The failure that an error of the library means.
@@ -73,8 +78,19 @@ impl Failure {
                 _ => "mend what the problem names; then run the same command again",
             })
         };
-        let way_out = error.remedy().map_or_else(by_kind, way_out);
-        Self::new(case, stage, &error.statement(), &way_out)
+        let way_out = match error.remedy() {
+            Some(remedy) => Cow::Owned(way_out(remedy).told(case.identify)),
+            None => by_kind(),
+        };
+        let whole = error.statement();
+        if case.identify {
+            return Self::new(case, stage, &whole, &way_out);
+        }
+        let problem = match error.path().and_then(|path| role(case, path)) {
+            Some(role) => format!("{role}: {}", error.message().withheld()),
+            None => error.message().withheld(),
+        };
+        Self { whole: Some(whole), ..Self::new(case, stage, &problem, &way_out) }
     }
 
     /// The failure that a panic means: a fault of abscope, confined to the case.
@@ -87,15 +103,26 @@ impl Failure {
         Self::new(
             case,
             stage,
-            &format!("internal error: {text}"),
+            &format!("internal error: {}", Message::from(text).told(case.identify)),
             "a fault of abscope: report it with this row; the other cases are not concerned",
         )
     }
 }
 
+/// What a file is to a case that is read from it.
+fn role(case: &CaseRequest, path: &Path) -> Option<&'static str> {
+    let image = path.starts_with(&case.image_path);
+    let mask = path.starts_with(&case.mask_path);
+    match (image, mask) {
+        (true, false) => Some("image"),
+        (false, true) => Some("mask"),
+        _ => None,
+    }
+}
+
 /// A remedy in the words of who edits a manifest and runs the cohort again.
-fn way_out(remedy: &Remedy) -> Cow<'static, str> {
-    Cow::Borrowed(match remedy {
+fn way_out(remedy: &Remedy) -> Message {
+    match remedy {
         Remedy::RegridMask => {
             "have masks of another grid put on the image's grid; then run the cohort again"
         }
@@ -106,18 +133,19 @@ fn way_out(remedy: &Remedy) -> Cow<'static, str> {
             "have the slices resampled onto a grid without the tilt; then run the cohort again"
         }
         Remedy::NameSeries { which, .. } => {
-            return Cow::Owned(format!("name {} in the manifest's column series", which.words()));
+            return format!("name {} in the manifest's column series", which.words()).into();
         }
         Remedy::ConfirmSeries => "name the CT series that it was drawn on in the column series",
         Remedy::NameLesions { there } => {
-            let there = there.join(", ");
-            return Cow::Owned(format!(
-                "name those that are all the same in the manifest's column roi: {there}"
-            ));
+            let there = there.iter().map(Message::marked).collect::<Vec<_>>().join(", ");
+            let text =
+                format!("name those that are all the same in the manifest's column roi: {there}");
+            return text.into();
         }
         Remedy::NameDelineation { .. } => "name one of their files as the mask",
         Remedy::GiveSite { .. } => "fill in the manifest's column site",
         Remedy::GiveKvp => "fill in the manifest's column kvp",
-        other => return Cow::Owned(other.to_string()),
-    })
+        other => return other.message(),
+    }
+    .into()
 }

@@ -26,8 +26,6 @@ pub(super) struct CaseRow {
     #[serde(rename = "case")]
     pub(super) order: usize,
     pub(super) patient: String,
-    pub(super) image: String,
-    pub(super) mask: String,
     pub(super) status: CaseStatus,
     /// Rows of the feature table.
     pub(super) lesions: usize,
@@ -44,16 +42,13 @@ pub(super) enum CaseStatus {
 }
 
 impl CaseRow {
-    pub(super) const COLUMNS: [&str; 7] =
-        ["case", "patient", "image", "mask", "status", "lesions", "key"];
+    pub(super) const COLUMNS: [&str; 5] = ["case", "patient", "status", "lesions", "key"];
 
     /// Of a case of which nothing is known yet.
     pub(super) fn of(case: &CaseRequest) -> Self {
         Self {
             order: case.order,
             patient: case.patient.clone(),
-            image: case.image.clone(),
-            mask: case.mask.clone(),
             status: CaseStatus::Waiting,
             lesions: 0,
             key: String::new(),
@@ -62,8 +57,7 @@ impl CaseRow {
 }
 
 impl Failure {
-    pub(super) const COLUMNS: [&str; 7] =
-        ["case", "patient", "image", "mask", "stage", "error", "way_out"];
+    pub(super) const COLUMNS: [&str; 5] = ["case", "patient", "stage", "error", "way_out"];
 }
 
 /// A row of `warnings.csv`.

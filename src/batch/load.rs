@@ -26,6 +26,7 @@ pub(super) fn load(request: &CaseRequest, options: &Options) -> Result<Case> {
     let load_options = request
         .load_options(options.regrid_mask)
         .uneven_slices(options.uneven_slices)
+        .pseudonyms(options.pseudonyms.clone())
         // A site that the row gives to all of its lesions needs no table.
         .site_table(options.site_table.clone().filter(|_| request.site.is_none()));
     let mut case = ingest::load(&request.image_path, &request.mask_path, &load_options)?;

@@ -240,8 +240,8 @@ impl Manifest {
     pub fn new(carried: Vec<Carried>, cases: Vec<CaseRequest>) -> Self {
         let mut digest = Sha256::new();
         for case in &cases {
-            let row = serde_json::json!([case.canonical(), case.image, case.mask]);
-            digest.update(row.to_string());
+            // Without paths, which lead to patients, and which may differ on another machine.
+            digest.update(case.canonical().to_string());
         }
         Self { digest: hex(&digest.finalize()), carried, cases }
     }
@@ -258,6 +258,15 @@ impl Manifest {
             case
         });
         Self::new(self.carried, cases.collect())
+    }
+
+    /// Whether a case is DICOM by its path, so that its studies and series need pseudonyms.
+    pub fn needs_names(&self) -> bool {
+        let is_nifti = |path: &Path| {
+            let name = path.to_string_lossy().to_lowercase();
+            name.ends_with(".nii") || name.ends_with(".nii.gz")
+        };
+        self.cases.iter().any(|case| case.selection.is_some() || !is_nifti(&case.image_path))
     }
 
     /// Writes what the rows ask for as CSV, to be edited and used in place of a folder. Paths are

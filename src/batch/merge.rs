@@ -106,6 +106,9 @@ fn compatible(
     if !same(&run.manifest, &first.manifest) || run.carried != first.carried {
         return refuse("they were made from different manifests");
     }
+    if run.key != first.key {
+        return refuse("their pseudonyms were made with different keys");
+    }
     if run.model != first.model || run.perturbations != first.perturbations {
         return refuse("their models or numbers of perturbations differ");
     }
@@ -167,8 +170,8 @@ fn read_cases(shard: usize, folder: &Path) -> Result<Vec<ShardCase>> {
                 }
                 CaseStatus::Waiting => return Err(unreadable(listings::CASES)),
             };
-            let (image, mask) = (row.image.as_ref(), row.mask.as_ref());
-            let request = CaseRequest::new(row.order, row.patient, image, mask);
+            let nowhere = Path::new("");
+            let request = CaseRequest::new(row.order, row.patient, nowhere, nowhere);
             Ok(ShardCase { shard, request, status })
         })
         .collect()

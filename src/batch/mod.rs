@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::ingest::dicom::series::SlicePolicy;
+use crate::ingest::pseudonyms::Pseudonyms;
 use crate::ingest::sites::SiteTable;
 use crate::plan::Plan;
 use crate::signature::Model;
@@ -42,7 +43,7 @@ use engine::Engine;
 use journal::Journal;
 use manifest::{CaseRequest, Manifest};
 use progress::Event;
-use run::RunFolder;
+use run::{RunDescription, RunFolder};
 use shard::Shard;
 
 /// What a run is asked for, apart from the cases.
@@ -67,6 +68,8 @@ pub struct Options {
     pub uneven_slices: SlicePolicy,
     /// Sites by ROI name.
     pub site_table: Option<SiteTable>,
+    /// What makes pseudonyms; the user's own key where one is needed and this is absent.
+    pub pseudonyms: Option<Pseudonyms>,
 }
 
 /// What came out of a run.
@@ -101,6 +104,11 @@ pub fn run(
     options: &Options,
     listener: Listener<'_>,
 ) -> Result<Summary> {
+    let mut options = options.clone();
+    if options.pseudonyms.is_none() && manifest.needs_names() {
+        options.pseudonyms = Some(pseudonyms(Some(folder))?);
+    }
+    let options = &options;
     let run_folder = RunFolder::open(folder, manifest, options)?;
     let journal = Journal::open(folder)?;
     let shard: Vec<&CaseRequest> =
@@ -122,6 +130,20 @@ pub fn run(
     run_folder.finish()?;
     summary.resumed = resumed;
     Ok(summary)
+}
+
+/// The user's key of pseudonyms for a run into `folder`: that with which an earlier run was begun, if
+/// there is one.
+///
+/// # Errors
+/// As [`Pseudonyms::of_user`]; the earlier run's key is not there, or the user's is another; its
+/// description is damaged.
+pub fn pseudonyms(folder: Option<&Path>) -> Result<Pseudonyms> {
+    let begun = folder.filter(|folder| RunDescription::is_in(folder));
+    match begun.map(RunDescription::read).transpose()?.and_then(|run| run.key) {
+        Some(fingerprint) => Pseudonyms::of_user_as_before(&fingerprint),
+        None => Pseudonyms::of_user(),
+    }
 }
 
 /// The name of the feature table in an output folder.

@@ -134,6 +134,7 @@ mod tests {
             regrid_mask: false,
             uneven_slices: SlicePolicy::Refuse,
             site_table: None,
+            pseudonyms: None,
         };
         let progress = Mutex::new((Progress::new(0), Vec::new()));
         let listener = |event: &Event<'_>| {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Options;
 use super::manifest::Manifest;
 use crate::error::{Error, Result};
+use crate::ingest::pseudonyms::Pseudonyms;
 use crate::output::OutputFile;
 use crate::paths::shown;
 use crate::plan::Plan;
@@ -43,11 +44,19 @@ pub struct RunDescription {
     pub model: Option<CohortSignature>,
     /// Perturbed copies of each lesion behind the scores' measurement errors.
     pub perturbations: usize,
+    /// Fingerprint of the key of the pseudonyms, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Whether the tables are complete.
     pub finished: bool,
 }
 
 impl RunDescription {
+    /// Whether a folder has a description.
+    pub fn is_in(folder: &Path) -> bool {
+        path(folder).exists()
+    }
+
     /// Reads the description of a folder.
     ///
     /// # Errors
@@ -108,11 +117,12 @@ impl RunFolder {
             shard: options.shard.to_string(),
             model: options.model.as_ref().map(CohortSignature::from),
             perturbations: options.perturbations,
+            key: options.pseudonyms.as_ref().map(Pseudonyms::fingerprint),
             finished: false,
         };
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         let lock = lock(folder)?;
-        if path(folder).exists() {
+        if RunDescription::is_in(folder) {
             let before = RunDescription::read(folder)?;
             if before.shard != description.shard {
                 return Err(Error::bad_request(format!(
@@ -120,6 +130,15 @@ impl RunFolder {
                     shown(folder),
                     before.shard,
                     description.shard
+                )));
+            }
+            if let (Some(old), Some(new)) = (&before.key, &description.key)
+                && old != new
+            {
+                return Err(Error::bad_request(format!(
+                    "{}: was begun with another key of the pseudonyms ({old}, now {new}), so that \
+                     patients would have other pseudonyms; restore that key, or give a new folder",
+                    shown(folder)
                 )));
             }
         } else {

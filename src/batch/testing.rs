@@ -63,5 +63,6 @@ pub(super) fn options() -> Options {
         regrid_mask: false,
         uneven_slices: SlicePolicy::Refuse,
         site_table: None,
+        pseudonyms: None,
     }
 }

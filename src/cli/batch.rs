@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use abscope::batch::discover::{self, Discovery};
+use abscope::batch::discover::{self, Discovery, Joined};
 use abscope::batch::failures::Failure;
 use abscope::batch::manifest::{Asked, Manifest};
 use abscope::batch::progress::{Event, Progress};
@@ -15,6 +15,7 @@ use abscope::batch::schedule::{default_bytes, parse_bytes};
 use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options, Summary, dry_run};
 use abscope::ingest::dicom::source::is_archive;
+use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::ingest::sites::SiteTable;
 use abscope::output::OutputFile;
 use abscope::paths::shown;
@@ -168,10 +169,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         regrid_mask: args.regrid_mask,
         uneven_slices: args.uneven_slices.into(),
         site_table: args.sites.as_deref().map(SiteTable::read).transpose()?,
+        pseudonyms: None,
     };
     let asked =
         Asked { labels: args.labels, roi: args.roi, series: args.series, identify: args.identify };
-    let discovery = cases(&args.cases, &asked)?;
+    let (discovery, names) = cases(&args.cases, &asked, args.output.as_deref())?;
+    let options = Options { pseudonyms: names, ..options };
     if let Some(path) = &args.write_manifest {
         let mut file = OutputFile::create(path)?;
         discovery.manifest.write(&mut file).with_context(|| shown(path))?;
@@ -181,6 +184,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return dry_run(&discovery, &options);
     }
     tell_left_out(&discovery.unmatched);
+    tell_joined(&discovery.joined, FILES_OF_A_PROBLEM);
     anyhow::ensure!(
         !discovery.manifest.cases.is_empty(),
         "{}: no image with a mask was found",
@@ -229,11 +233,30 @@ fn tell_left_out(unmatched: &[(PathBuf, String)]) {
     }
 }
 
-fn cases(path: &Path, asked: &Asked) -> anyhow::Result<Discovery> {
+/// The cases, and what made the pseudonyms of those that were found.
+fn cases(
+    path: &Path,
+    asked: &Asked,
+    output: Option<&Path>,
+) -> anyhow::Result<(Discovery, Option<Pseudonyms>)> {
     if path.is_dir() || is_archive(path)? {
-        return Ok(discover::discover(path, asked)?);
+        let names = batch::pseudonyms(output)?;
+        return Ok((discover::discover(path, asked, &names)?, Some(names)));
     }
-    Ok(Discovery { manifest: Manifest::read(path)?.asking(asked), unmatched: Vec::new() })
+    let manifest = Manifest::read(path)?.asking(asked);
+    Ok((Discovery { manifest, joined: Vec::new(), unmatched: Vec::new() }, None))
+}
+
+/// Images of different folders that count as one patient's, which names of files can get wrong.
+fn tell_joined(joined: &[Joined], most: usize) {
+    for Joined { patient, images } in joined.iter().take(most) {
+        let images: Vec<String> = images.iter().map(|image| shown(image)).collect();
+        eprintln!("taken for one patient ({patient}) by their names: {}", images.join(", "));
+    }
+    let more = joined.len().saturating_sub(most);
+    if more > 0 {
+        eprintln!("taken for one patient each: images of {more} more (--dry-run lists them)");
+    }
 }
 
 /// A panic in a case is caught and told as its failure; the default message would only add noise.
@@ -264,7 +287,7 @@ fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode>
                 failed += 1;
                 let blank = [""; 7];
                 let row = [case.as_str(), &request.patient].into_iter().chain(blank);
-                table.write_record(row.chain([failure.problem.as_str()]))
+                table.write_record(row.chain([failure.told()]))
             }
             Ok(lesions) => lesions.iter().try_for_each(|lesion| {
                 let levels = lesion.levels.as_ref();
@@ -288,6 +311,7 @@ fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode>
     });
     problem?;
     table.flush()?;
+    tell_joined(&discovery.joined, usize::MAX);
     for (path, reason) in &discovery.unmatched {
         eprintln!("left out: {}: {reason}", shown(path));
     }
@@ -326,8 +350,8 @@ impl Log {
 
     fn text(&self, event: &Event<'_>, progress: &Progress) {
         if let Event::Failed(failure) = event {
-            let Failure { order, patient, problem, .. } = failure;
-            self.line(&format!("failed: case {order} ({patient}): {problem}"));
+            let Failure { order, patient, .. } = failure;
+            self.line(&format!("failed: case {order} ({patient}): {}", failure.told()));
         }
         if let Event::Corrected { version, .. } = event
             && !self.corrected.swap(true, Ordering::Relaxed)

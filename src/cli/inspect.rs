@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use abscope::geometry::Geometry;
 use abscope::ingest::dicom::catalogue::{Catalogue, Delineation, Patient, Problem, Series};
-use abscope::ingest::dicom::identity::Pseudonyms;
 use abscope::ingest::dicom::{lesions, series};
 use abscope::ingest::nifti;
+use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::paths::shown;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -182,7 +182,7 @@ fn inspect(root: &Path, catalogue: &Catalogue, names: Option<&Pseudonyms>) -> In
             .collect(),
     });
     let problem =
-        |p: &Problem| ProblemView { file: short(root, &p.file), problem: p.problem.clone() };
+        |p: &Problem| ProblemView { file: short(root, &p.file), problem: p.problem.to_string() };
     Inspection {
         patients: patients.collect(),
         nifti: catalogue.nifti.par_iter().map(|path| nifti_view(root, path)).collect(),
@@ -246,11 +246,11 @@ fn delineation(root: &Path, catalogue: &Catalogue, found: &Delineation<'_>) -> D
     let target = catalogue.target(found);
     let mut view = DelineationView {
         kind: found.series.modality.clone(),
-        about: found.references.about.words(found.patient),
+        about: found.references.about.words(found.patient).to_string(),
         file: short(root, &found.instance.source.display()),
         series: target.as_ref().ok().map(|s| s.name()),
         regions: Vec::new(),
-        warnings: target.as_ref().err().map(ToString::to_string).into_iter().collect(),
+        warnings: target.as_ref().err().map(|e| e.message().to_string()).into_iter().collect(),
         problem: None,
     };
     let grid = target.ok().and_then(|s| series::survey(&s.sources()).ok()).map(|s| s.geometry);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use abscope::ingest::LoadOptions;
-use abscope::ingest::dicom::identity::Pseudonyms;
+use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::signature::{Model, SignatureFile};
 use flate2::Compression;
 use flate2::write::GzEncoder;

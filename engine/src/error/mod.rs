@@ -9,11 +9,14 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
+mod message;
 mod problem;
 mod remedy;
 
 use crate::paths::shown;
 
+pub(crate) use message::private;
+pub use message::{Message, WITHHELD};
 pub(crate) use problem::Problem;
 pub use remedy::{Remedy, WhichSeries};
 
@@ -30,7 +33,7 @@ pub enum Error {
         /// The file (or folder) that was read.
         path: PathBuf,
         /// The offending value, and what is wrong with it.
-        problem: String,
+        problem: Message,
         /// The way out.
         remedy: Option<Remedy>,
     },
@@ -41,7 +44,7 @@ pub enum Error {
         /// The file or folder concerned.
         path: Option<PathBuf>,
         /// The offending value, and what is wrong with it.
-        problem: String,
+        problem: Message,
         /// The way out.
         remedy: Option<Remedy>,
     },
@@ -52,7 +55,7 @@ pub enum Error {
         /// The file or folder concerned.
         path: Option<PathBuf>,
         /// What is too large, and the limit.
-        problem: String,
+        problem: Message,
         /// The way out.
         remedy: Option<Remedy>,
     },
@@ -63,7 +66,7 @@ pub enum Error {
         /// The file that was read.
         path: PathBuf,
         /// What is not supported, and what to do instead.
-        problem: String,
+        problem: Message,
         /// The way out.
         remedy: Option<Remedy>,
     },
@@ -97,22 +100,22 @@ pub enum Kind {
 
 impl Error {
     /// Damaged or contradictory content of `path`.
-    pub fn bad_data(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+    pub fn bad_data(path: impl AsRef<Path>, problem: impl Into<Message>) -> Self {
         Self::BadData { path: path.as_ref().to_owned(), problem: problem.into(), remedy: None }
     }
 
     /// A request that cannot be carried out as made.
-    pub fn bad_request(problem: impl Into<String>) -> Self {
+    pub fn bad_request(problem: impl Into<Message>) -> Self {
         Self::BadRequest { path: None, problem: problem.into(), remedy: None }
     }
 
     /// A request beyond the engine's limits.
-    pub fn too_big(problem: impl Into<String>) -> Self {
+    pub fn too_big(problem: impl Into<Message>) -> Self {
         Self::TooBig { path: None, problem: problem.into(), remedy: None }
     }
 
     /// A valid file with content that is not implemented.
-    pub fn unsupported(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+    pub fn unsupported(path: impl AsRef<Path>, problem: impl Into<Message>) -> Self {
         Self::Unsupported { path: path.as_ref().to_owned(), problem: problem.into(), remedy: None }
     }
 
@@ -169,13 +172,18 @@ impl Error {
     }
 
     /// What is wrong, without the path and without the remedy.
-    pub fn problem(&self) -> Cow<'_, str> {
+    pub fn problem(&self) -> String {
+        self.message().to_string()
+    }
+
+    /// [`Error::problem`] for someone who may have to withhold what leads to a person.
+    pub fn message(&self) -> Cow<'_, Message> {
         match self {
             Self::BadData { problem, .. }
             | Self::BadRequest { problem, .. }
             | Self::TooBig { problem, .. }
             | Self::Unsupported { problem, .. } => Cow::Borrowed(problem),
-            Self::Io { source, .. } => Cow::Owned(source.to_string()),
+            Self::Io { source, .. } => Cow::Owned(source.to_string().into()),
         }
     }
 
@@ -194,7 +202,7 @@ impl Error {
     pub fn statement(&self) -> String {
         match self.path() {
             Some(path) => format!("{}: {}", shown(path), self.problem()),
-            None => self.problem().into_owned(),
+            None => self.problem(),
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use super::{Error, Remedy};
+use super::{Error, Message, Remedy};
 
 /// What is wrong, and the way out; it becomes an [`Error`] where the file is known.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Problem {
-    text: String,
+    text: Message,
     remedy: Option<Remedy>,
 }
 
@@ -27,19 +27,19 @@ impl Problem {
 
 impl From<String> for Problem {
     fn from(text: String) -> Self {
-        Self { text, remedy: None }
+        Self { text: text.into(), remedy: None }
     }
 }
 
 impl From<&str> for Problem {
     fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), remedy: None }
+        Self { text: text.into(), remedy: None }
     }
 }
 
 impl Display for Problem {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)?;
+        write!(f, "{}", self.text)?;
         match &self.remedy {
             Some(remedy) => write!(f, "; {remedy}"),
             None => Ok(()),

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::Message;
+
 /// What a caller can do about an error.
 ///
 /// `Display` says it in the library's own terms. A command line matches on the variant and names its
@@ -21,19 +23,19 @@ pub enum Remedy {
         /// What the series has to be.
         which: WhichSeries,
         /// The series that are there, one line each, SeriesInstanceUID first.
-        there: Vec<String>,
+        there: Vec<Message>,
     },
     /// Name the CT series, and so take the responsibility that it is the one that was drawn on.
     ConfirmSeries,
     /// Name one of several structure sets or segmentations as the mask.
     NameDelineation {
         /// Those that are there, one line each, file first.
-        there: Vec<String>,
+        there: Vec<Message>,
     },
     /// Name the regions that are lesions.
     NameLesions {
         /// Those that are there, number first.
-        there: Vec<String>,
+        there: Vec<Message>,
     },
     /// Give the site of a lesion.
     GiveSite {
@@ -90,7 +92,7 @@ impl WhichSeries {
 impl Remedy {
     /// What there is to choose from, one choice a line, each after a line break; empty where the
     /// remedy is no choice.
-    pub fn choices(&self) -> String {
+    pub fn choices(&self) -> Message {
         const SHOWN: usize = 20;
         let there = match self {
             Self::NameSeries { there, .. }
@@ -98,17 +100,26 @@ impl Remedy {
             | Self::NameLesions { there } => there.as_slice(),
             _ => &[],
         };
-        let mut text: String = there.iter().take(SHOWN).map(|line| format!("\n  {line}")).collect();
+        let lines = there.iter().take(SHOWN).map(|line| format!("\n  {}", line.marked()));
+        let mut text: String = lines.collect();
         if there.len() > SHOWN {
             text.push_str(&format!("\n  and {} more", there.len() - SHOWN));
         }
-        text
+        text.into()
     }
 }
 
+/// As [`Remedy::message`], whole.
 impl Display for Remedy {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        self.message().fmt(f)
+    }
+}
+
+impl Remedy {
+    /// In the library's own terms.
+    pub fn message(&self) -> Message {
+        match self {
             Self::RegridMask => "put the mask on the image's grid by nearest voxel",
             Self::UnevenSlices { spacing: true } => {
                 "fetch the missing slices, or have even ones interpolated from those that are there"
@@ -117,19 +128,24 @@ impl Display for Remedy {
                 "have them interpolated onto a grid without the tilt"
             }
             Self::NameSeries { which, .. } => {
-                let which = which.words();
-                return write!(f, "choose {which} by its SeriesInstanceUID:{}", self.choices());
+                let (which, choices) = (which.words(), self.choices());
+                return format!("choose {which} by its SeriesInstanceUID:{}", choices.marked())
+                    .into();
             }
             Self::ConfirmSeries => {
                 "if they agree all the same, name the series by its SeriesInstanceUID"
             }
             Self::NameDelineation { .. } => {
-                return write!(f, "name one of their files as the mask:{}", self.choices());
+                return format!("name one of their files as the mask:{}", self.choices().marked())
+                    .into();
             }
             Self::NameLesions { .. } => {
-                return write!(f, "name those that are all the same:{}", self.choices());
+                return format!("name those that are all the same:{}", self.choices().marked())
+                    .into();
             }
-            Self::GiveSite { lesion } => return write!(f, "give the site of lesion {lesion}"),
+            Self::GiveSite { lesion } => {
+                return format!("give the site of lesion {lesion}").into();
+            }
             Self::GiveKvp => "give the tube voltage of the CT in kV",
             Self::WithoutPerturbations => {
                 "leave perturbed copies out and take the model's reliability"
@@ -143,6 +159,7 @@ impl Display for Remedy {
             Self::ScoreTable => "give it a feature table of that engine",
             Self::MatchFormat => "run one again with the format of the others",
             Self::ListFeatures => "see the list of all features for its id",
-        })
+        }
+        .into()
     }
 }

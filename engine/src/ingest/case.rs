@@ -90,7 +90,7 @@ pub struct Lesion {
 pub struct InputFile {
     /// What it was used as: `image` or `mask`.
     pub role: String,
-    /// Its name without the folder, which may hold a patient's name.
+    /// What it is; its name only if it may be identified, since it may hold a patient's.
     pub name: String,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,

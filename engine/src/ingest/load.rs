@@ -13,7 +13,7 @@ use super::read::{self, Image, Named, Regions};
 use super::source::Source;
 use super::wanted::Wanted;
 use super::{pair, sites, twice};
-use crate::error::{Error, Result};
+use crate::error::{Error, Message, Result};
 use crate::volume::Volume;
 
 /// Reads an image and the lesions of a mask: a NIfTI file, or a DICOM file, folder or zip archive.
@@ -26,7 +26,7 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
     options.check()?;
     let wanted = Wanted::of(options);
     let found = Found::at(image, mask, &wanted, options)?;
-    let mut warnings = found.chosen.warnings.clone();
+    let mut warnings = told(&found.chosen.warnings, options);
     let partial = found.chosen.delineation.is_some();
     let (image, labels, named) = found.read(&wanted, options)?;
     warnings.extend(image.warnings);
@@ -76,7 +76,7 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
     }
     let scan = Scan { study: named.study, series: named.series, ..image.scan };
     Ok(Case {
-        patient: named.patient.unwrap_or_else(|| format!("case-{}", &image.input.sha256[..12])),
+        patient: named.patient,
         volume: image.volume,
         lesions,
         kvp: options.kvp.or(image.kvp),
@@ -94,13 +94,13 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
 pub fn load_image(image: &Path, options: &LoadOptions) -> Result<(Volume, Vec<String>)> {
     options.check()?;
     let (image, mut warnings) = match Source::open(image)? {
-        Source::File(file) => (read::image_file(file)?, Vec::new()),
+        Source::File(file) => (read::image_file(file, options)?, Vec::new()),
         Source::Dicom(path) => {
             let name = options.series.as_deref();
             let chosen = Selection::find(Some(&path), None, name, &Take::All)?;
             chosen.check()?;
             let series = chosen.series.as_ref().expect("an image was asked for");
-            (read::ct_series(series, options)?, chosen.warnings)
+            (read::ct_series(series, options)?, told(&chosen.warnings, options))
         }
     };
     warnings.extend(image.warnings);
@@ -178,23 +178,32 @@ impl<'a> Found<'a> {
                         read::check_frame(image.frame.as_deref(), found, options)?;
                         read::delineation(found, &image.volume, wanted, options)?
                     }
-                    None => read::label_map(file(self.mask)?)?,
+                    None => read::label_map(file(self.mask)?, options)?,
                 };
                 Ok((image, regions, named?))
             }
             (None, Some(found)) => {
-                let image = read::image_file(file(self.image)?)?;
+                let named = Named::of_file(self.image.0, options)?;
+                let image = read::image_file(file(self.image)?, options)?;
                 let regions = read::delineation(found, &image.volume, wanted, options)?;
-                Ok((image, regions, Named::given(options)))
+                Ok((image, regions, named))
             }
             (None, None) => {
+                let named = Named::of_file(self.image.0, options)?;
                 let (image, mask) = (file(self.image)?, file(self.mask)?);
-                let (image, regions) =
-                    rayon::join(|| read::image_file(image), || read::label_map(mask));
-                Ok((image?, regions?, Named::given(options)))
+                let (image, regions) = rayon::join(
+                    || read::image_file(image, options),
+                    || read::label_map(mask, options),
+                );
+                Ok((image?, regions?, named))
             }
         }
     }
+}
+
+/// What may be written down of what was noticed.
+fn told(warnings: &[Message], options: &LoadOptions) -> Vec<String> {
+    warnings.iter().map(|warning| warning.told(options.identify)).collect()
 }
 
 fn file((path, source): (&Path, Option<Source>)) -> Result<OpenFile> {

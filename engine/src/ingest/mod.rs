@@ -11,9 +11,11 @@ pub mod nifti;
 mod open_file;
 mod options;
 pub mod pair;
+pub mod pseudonyms;
 mod read;
 pub mod sites;
 mod source;
+pub mod subject;
 mod twice;
 mod wanted;
 

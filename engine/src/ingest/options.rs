@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::case::Scan;
-use super::dicom::identity::Pseudonyms;
 use super::dicom::select::Selection;
 use super::dicom::series::SlicePolicy;
+use super::pseudonyms::Pseudonyms;
 use super::sites::SiteTable;
 use crate::error::{Error, Remedy, Result};
 
@@ -63,14 +63,15 @@ impl LoadOptions {
         self
     }
 
-    /// Whether a DICOM image's own PatientID, StudyInstanceUID and SeriesInstanceUID take the place of
-    /// pseudonyms.
+    /// Whether output may identify the patient: a DICOM image's own PatientID, StudyInstanceUID and
+    /// SeriesInstanceUID, or the subject of a file's name, take the place of pseudonyms, and files are
+    /// called by their names.
     pub fn identify(mut self, identify: bool) -> Self {
         self.identify = identify;
         self
     }
 
-    /// What makes the pseudonyms of DICOM files; the user's own key where absent.
+    /// What makes the pseudonyms; the user's own key where absent.
     pub fn pseudonyms(mut self, pseudonyms: impl Into<Option<Pseudonyms>>) -> Self {
         self.pseudonyms = pseudonyms.into();
         self
@@ -123,6 +124,12 @@ impl LoadOptions {
     pub fn selection(mut self, selection: impl Into<Option<Arc<Selection>>>) -> Self {
         self.selection = selection.into();
         self
+    }
+
+    /// # Errors
+    /// The user's key cannot be read or made.
+    pub(super) fn names(&self) -> Result<Pseudonyms> {
+        self.pseudonyms.clone().map_or_else(Pseudonyms::of_user, Ok)
     }
 
     /// # Errors

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use super::case::{InputFile, Scan};
-use super::dicom::identity::Pseudonyms;
 use super::dicom::lesions;
 use super::dicom::select::{DelineationChoice, SeriesChoice};
 use super::dicom::series;
 use super::nifti;
 use super::open_file::OpenFile;
 use super::options::LoadOptions;
+use super::subject;
 use super::wanted::Wanted;
-use crate::error::{Error, Remedy, Result};
+use crate::error::{Error, Message, Remedy, Result};
 use crate::mask::Mask;
 use crate::volume::{Volume, Voxels};
 
@@ -54,9 +54,10 @@ impl Region {
 }
 
 /// An image file.
-pub(super) fn image_file(file: OpenFile) -> Result<Image> {
+pub(super) fn image_file(file: OpenFile, options: &LoadOptions) -> Result<Image> {
     let path = file.path().to_owned();
     let image = nifti::image_of(file)?;
+    let name = called(&path, "NIfTI image", options);
     let mut warnings = image.warnings;
     warnings.extend(no_hounsfield_units(image.volume.voxels()).map(str::to_owned));
     Ok(Image {
@@ -64,8 +65,8 @@ pub(super) fn image_file(file: OpenFile) -> Result<Image> {
         kvp: None,
         scan: Scan::default(),
         frame: None,
-        input: InputFile { role: "image".into(), name: file_name(&path), sha256: image.sha256 },
-        warnings: prefixed(&path, warnings),
+        warnings: prefixed(&name, warnings),
+        input: InputFile { role: "image".into(), name, sha256: image.sha256 },
     })
 }
 
@@ -83,18 +84,19 @@ fn no_hounsfield_units(voxels: &Voxels) -> Option<&'static str> {
 }
 
 /// The labels of a file.
-pub(super) fn label_map(file: OpenFile) -> Result<Regions> {
+pub(super) fn label_map(file: OpenFile, options: &LoadOptions) -> Result<Regions> {
     let path = file.path().to_owned();
     let labels = nifti::labels_of(file)?;
     if labels.masks.is_empty() {
         return Err(Error::bad_data(&path, "is empty: no voxel has a label above 0"));
     }
+    let name = called(&path, "NIfTI label map", options);
     let region = |(label, mask): (u32, Mask)| Region { id: label.to_string(), name: None, mask };
     Ok(Regions {
         there: labels.masks.keys().map(u32::to_string).collect(),
         regions: labels.masks.into_iter().map(region).collect(),
-        input: InputFile { role: "mask".into(), name: file_name(&path), sha256: labels.sha256 },
-        warnings: prefixed(&path, labels.warnings),
+        warnings: prefixed(&name, labels.warnings),
+        input: InputFile { role: "mask".into(), name, sha256: labels.sha256 },
     })
 }
 
@@ -120,17 +122,27 @@ pub(super) fn ct_series(choice: &SeriesChoice, options: &LoadOptions) -> Result<
 }
 
 /// What patient, study and series are called in all output.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Named {
-    pub(super) patient: Option<String>,
+    pub(super) patient: String,
     pub(super) study: Option<String>,
     pub(super) series: Option<String>,
 }
 
 impl Named {
-    /// What the caller calls a patient of which the image says nothing.
-    pub(super) fn given(options: &LoadOptions) -> Self {
-        Self { patient: options.patient.clone(), ..Self::default() }
+    /// Of a file that says nothing of its patient: as the caller says, else after the file's subject.
+    ///
+    /// # Errors
+    /// The key of the pseudonyms cannot be read or made.
+    pub(super) fn of_file(image: &Path, options: &LoadOptions) -> Result<Self> {
+        let patient = match &options.patient {
+            Some(given) => given.clone(),
+            None => {
+                let subject = subject::of(image, None);
+                if options.identify { subject } else { options.names()?.of_subject(&subject) }
+            }
+        };
+        Ok(Self { patient, study: None, series: None })
     }
 
     /// Of a series: by its own ids where these may be shown, else by pseudonyms; the patient as the
@@ -139,17 +151,14 @@ impl Named {
     /// # Errors
     /// The key of the pseudonyms cannot be read or made.
     pub(super) fn of(choice: &SeriesChoice, options: &LoadOptions) -> Result<Self> {
-        let names = match &options.pseudonyms {
-            Some(names) => names.clone(),
-            None => Pseudonyms::of_user()?,
-        };
+        let names = options.names()?;
         let own = || names.patient(&choice.patient, &choice.study, options.identify);
         let (study, series) = match options.identify {
             true => (choice.study.clone(), choice.series.clone()),
             false => (names.of_study(&choice.study), names.of_series(&choice.series)),
         };
         Ok(Self {
-            patient: Some(options.patient.clone().unwrap_or_else(own)),
+            patient: options.patient.clone().unwrap_or_else(own),
             study: Some(study).filter(|_| !choice.study.is_empty()),
             series: Some(series),
         })
@@ -189,8 +198,11 @@ pub(super) fn delineation(
     if !found.others.is_empty() {
         if found.there.len() == found.others.len() {
             let problem = "has no region that is a lesion by its name and type";
-            return Err(Error::bad_data(choice.source.display(), problem)
-                .with_remedy(Remedy::NameLesions { there: found.others }));
+            return Err(Error::bad_data(choice.source.display(), problem).with_remedy(
+                Remedy::NameLesions {
+                    there: found.others.into_iter().map(Message::from).collect(),
+                },
+            ));
         }
         found.warnings.push(format!(
             "left out, being no lesion by name or type unless it is named: {}",
@@ -215,11 +227,12 @@ pub(super) fn delineation(
     })
 }
 
-fn prefixed(path: &Path, warnings: Vec<String>) -> Vec<String> {
-    let name = file_name(path);
+fn prefixed(name: &str, warnings: Vec<String>) -> Vec<String> {
     warnings.into_iter().map(|w| format!("{name}: {w}")).collect()
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| "input".into(), |n| n.to_string_lossy().into_owned())
+/// What output calls a file: its name may be a patient's.
+fn called(path: &Path, kind: &str, options: &LoadOptions) -> String {
+    let name = path.file_name().filter(|_| options.identify);
+    name.map_or_else(|| kind.to_owned(), |name| name.to_string_lossy().into_owned())
 }

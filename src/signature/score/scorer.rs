@@ -283,7 +283,7 @@ mod tests {
         let hash = plan.hash();
         let origin = Origin::Table { hash: Some(&hash), version, columns: plan.columns() };
         let error = model.scorer_after(origin, corrections).err()?;
-        Some((error.problem().into_owned(), error.remedy().cloned().expect("a way out")))
+        Some((error.problem(), error.remedy().cloned().expect("a way out")))
     }
 
     #[test]

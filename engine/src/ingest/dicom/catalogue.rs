@@ -18,7 +18,7 @@ pub use super::preference::{About, Approval};
 pub use super::references::{References, Region};
 use super::source::Source;
 use super::stray::Strays;
-use crate::error::Result;
+use crate::error::{Message, Result, private};
 
 /// A folder's DICOM files by patient, study and series.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ pub struct Problem {
     /// The file, or the member of an archive.
     pub file: PathBuf,
     /// What is wrong with it.
-    pub problem: String,
+    pub problem: Message,
     /// Whether it could not be read, or is only odd.
     pub unreadable: bool,
 }
@@ -176,10 +176,13 @@ pub struct Delineation<'a> {
 
 impl Delineation<'_> {
     /// What messages call it: its modality, and what it says of itself.
-    pub fn called(&self) -> String {
+    pub fn called(&self) -> Message {
         let about = self.references.about.words(self.patient);
         let kind = &self.series.modality;
-        if about.is_empty() { kind.clone() } else { format!("{kind} ({about})") }
+        match about.marked() {
+            "" => kind.as_str().into(),
+            about => format!("{kind} ({about})").into(),
+        }
     }
 }
 
@@ -292,31 +295,49 @@ impl Catalogue {
 }
 
 /// Why a structure set or segmentation leads to no CT series.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoTarget {
     /// The series that it names is not there.
-    #[error("refers to CT series {uid}, which is not there")]
     Absent {
         /// SeriesInstanceUID.
         uid: String,
     },
     /// What it names is no CT.
-    #[error("refers to a series of modality {modality}, which is no CT")]
     NoCt {
         /// The modality.
         modality: String,
     },
     /// What it names is another patient's.
-    #[error("refers to a CT series of another patient (PatientID, birth date, sex or name differ)")]
     OtherPatient,
     /// It names no series, and none that is there has its images or its frame of reference.
-    #[error("refers to no CT series that is there")]
     Nothing,
     /// Several series are meant.
-    #[error("refers to {} CT series: {}", names.len(), names.join(", "))]
     Several {
         /// What they are called.
         names: Vec<String>,
     },
+}
+
+impl NoTarget {
+    /// In words.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Absent { uid } => {
+                format!("refers to CT series {}, which is not there", private(uid)).into()
+            }
+            Self::NoCt { modality } => {
+                format!("refers to a series of modality {modality}, which is no CT").into()
+            }
+            Self::OtherPatient => {
+                "refers to a CT series of another patient (PatientID, birth date, sex or name differ)"
+                    .into()
+            }
+            Self::Nothing => "refers to no CT series that is there".into(),
+            Self::Several { names } => {
+                let all: Vec<String> = names.iter().map(|name| private(name).to_string()).collect();
+                format!("refers to {} CT series: {}", all.len(), all.join(", ")).into()
+            }
+        }
+    }
 }

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::catalogue::{Catalogue, Delineation, Problem, References, Series};
+use super::source::Source;
 use super::stray::Neighbours;
+use crate::error::{Message, private};
+use crate::paths::shown;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -16,7 +19,7 @@ pub(super) struct Completeness {
     /// What forbids that the series is measured.
     pub(super) faults: Vec<Problem>,
     /// What is no part of the series, as references show.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Message>,
 }
 
 /// Looks whether a series of a catalogue is complete, as far as its folders and the delineation
@@ -45,11 +48,13 @@ pub(super) fn check(
         found.faults.push(Problem {
             file: delineation.instance.source.display(),
             problem: format!(
-                "refers to images of CT series {} that are not there: {first}{}{more}; fetch the \
+                "refers to images of CT series {} that are not there: {}{}{more}; fetch the \
                  missing slices",
-                series.uid,
+                private(&series.uid),
+                private(first),
                 whereabouts(catalogue, series, first)
-            ),
+            )
+            .into(),
             unreadable: true,
         });
     }
@@ -59,16 +64,16 @@ pub(super) fn check(
         && absent.is_empty()
         && slices.all(|i| referred.images.contains(i.sop_instance.as_str()));
     let mut no_part = Vec::new();
-    let mut add = |file: PathBuf, instance: Option<&str>, problem: &str| {
+    let mut add = |file: PathBuf, instance: Option<&str>, problem: &Message| {
         if whole || instance.is_some_and(|uid| present.contains(uid)) {
-            no_part.push(problem.to_owned());
+            no_part.push(problem.clone());
         } else {
             let problem = format!(
-                "{problem}; it may be a slice of CT series {}: fetch it again, or remove it if it is \
-                 none",
-                series.uid
+                "{}; it may be a slice of CT series {}: fetch it again, or remove it if it is none",
+                problem.marked(),
+                private(&series.uid)
             );
-            found.faults.push(Problem { file, problem, unreadable: true });
+            found.faults.push(Problem { file, problem: problem.into(), unreadable: true });
         }
     };
     let neighbours = neighbours(catalogue, series);
@@ -83,16 +88,18 @@ pub(super) fn check(
         for instance in other.instances.iter().filter(|i| neighbours.are_beside(&i.source)) {
             let problem = "names another patient or study (PatientID, its issuer, StudyInstanceUID) \
                            than other files of its series";
-            add(instance.source.display(), Some(&instance.sop_instance), problem);
+            add(instance.source.display(), Some(&instance.sop_instance), &problem.into());
         }
     }
     if let [first, ..] = no_part.as_slice() {
-        found.warnings.push(format!(
+        let text = format!(
             "{} files among those of the CT series were left out, as its slices are complete \
-             without: {first}{}",
+             without: {}{}",
             no_part.len(),
+            first.marked(),
             if no_part.len() > 1 { " (the first)" } else { "" }
-        ));
+        );
+        found.warnings.push(text.into());
     }
     found
 }
@@ -113,7 +120,7 @@ pub(super) fn elsewhere(catalogue: &Catalogue, series: &Series) -> usize {
 }
 
 /// Files that may be slices of a CT series, by their names or places only: what is wrong with each.
-pub(super) fn suspects(catalogue: &Catalogue) -> Vec<(PathBuf, String)> {
+pub(super) fn suspects(catalogue: &Catalogue) -> Vec<(PathBuf, Message)> {
     // Most exports have none, and the files of a large one are many.
     if catalogue.strays().iter().next().is_none() {
         return Vec::new();
@@ -144,24 +151,22 @@ pub(super) fn lies_among(catalogue: &Catalogue, one: &Series, other: &Series) ->
     one.instances.iter().any(|i| neighbours.are_beside(&i.source))
 }
 
-/// Where an image that was missed in its series is, or what may be it.
+/// Where an image that was missed in its series is, or what may be it, with marks.
 fn whereabouts(catalogue: &Catalogue, series: &Series, uid: &str) -> String {
+    let file = |source: &Source| private(shown(&source.display())).to_string();
     let stray = catalogue.strays().iter().find(|s| s.said.sop_instance.as_deref() == Some(uid));
     if let Some(stray) = stray {
-        return format!(" ({}: {})", stray.source.display().display(), stray.problem);
+        return format!(" ({}: {})", file(&stray.source), stray.problem.marked());
     }
     let others = catalogue.series().flat_map(|(_, series)| &series.instances);
     match others.into_iter().find(|i| i.sop_instance == uid) {
-        Some(other) => format!(" ({} is of another series)", other.source.display().display()),
+        Some(other) => format!(" ({} is of another series)", file(&other.source)),
         None => {
             let neighbours = neighbours(catalogue, series);
             let mut strays = catalogue.strays().of(&series.uid, &neighbours);
             strays.next().map_or_else(String::new, |stray| {
-                format!(
-                    " ({}, which may be it: {})",
-                    stray.source.display().display(),
-                    stray.problem
-                )
+                let file = file(&stray.source);
+                format!(" ({file}, which may be it: {})", stray.problem.marked())
             })
         }
     }

@@ -6,7 +6,6 @@ mod characters;
 mod complete;
 mod dates;
 mod header;
-pub mod identity;
 pub mod lesions;
 pub mod object;
 mod parts;

@@ -17,7 +17,7 @@ use super::stray::Said;
 use super::unknown;
 pub use super::walk::PixelSpan;
 use super::walk::{self, Encoding};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Message, Problem, Result};
 
 /// A parsed data set.
 pub type DicomObject = InMemDicomObject;
@@ -320,7 +320,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An error about this file.
-    pub fn bad(&self, problem: impl Into<String>) -> Error {
+    pub fn bad(&self, problem: impl Into<Message>) -> Error {
         Error::bad_data(self.path, problem)
     }
 

@@ -8,6 +8,7 @@ use dicom_dictionary_std::tags;
 use super::catalogue::{Delineation, Patient};
 use super::dates::{self, Day};
 use super::object::Fields;
+use crate::error::{Message, private};
 
 /// What a structure set or segmentation says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,9 +76,9 @@ impl About {
     }
 
     /// In words: label, day since the patient's first study, and approval.
-    pub fn words(&self, patient: &Patient) -> String {
+    pub fn words(&self, patient: &Patient) -> Message {
         let mut words: Vec<String> = Vec::new();
-        words.extend(self.label.as_ref().map(|label| format!("\"{label}\"")));
+        words.extend(self.label.as_ref().map(|label| format!("\"{}\"", private(label))));
         let day = self.day.and_then(|day| patient.days_until(day)).map(|day| format!("day {day}"));
         words.extend(day);
         words.extend(self.time.as_deref().and_then(dates::clock));
@@ -86,7 +87,7 @@ impl About {
             Approval::Rejected => words.push("rejected".to_owned()),
             Approval::Unapproved => {}
         }
-        words.join(", ")
+        words.join(", ").into()
     }
 }
 
@@ -121,21 +122,22 @@ pub(super) fn preferred<'a>(
 
 impl Preferred<'_> {
     /// What has to be told.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(super) fn warnings(&self) -> Vec<Message> {
         let mut warnings = Vec::new();
         let kind = &self.taken.series.modality;
         if !self.left.is_empty() {
-            let left: Vec<String> = self.left.iter().map(Delineation::called).collect();
-            warnings.push(format!(
+            let left: Vec<Message> = self.left.iter().map(Delineation::called).collect();
+            let text = format!(
                 "{} structure sets or segmentations belong to this image, and one is measured: {}; \
                  left out: {}",
                 left.len() + 1,
-                self.taken.called(),
-                left.join("; ")
-            ));
+                self.taken.called().marked(),
+                left.iter().map(Message::marked).collect::<Vec<_>>().join("; ")
+            );
+            warnings.push(text.into());
         }
         if self.taken.references.about.approval == Approval::Rejected {
-            warnings.push(format!("the {kind} has the approval status REJECTED"));
+            warnings.push(format!("the {kind} has the approval status REJECTED").into());
         }
         warnings
     }

@@ -20,9 +20,10 @@ use super::patient::{PatientKey, People, Person};
 use super::source::{self, Source};
 use super::stray::{self, Content, Said, Stray, Strays};
 use super::tree::Tree;
-use crate::error::{Error, Result};
+use crate::error::{Error, Message, Result, private};
 use crate::ingest::nifti;
 use crate::ingest::open_file::OpenFile;
+use crate::paths::shown;
 
 impl Catalogue {
     /// Looks at a folder and all below it, or at one file or archive.
@@ -35,10 +36,10 @@ impl Catalogue {
         let files = if path.is_dir() {
             let tree = Tree::below(path)?;
             for (file, problem) in tree.closed {
-                found.problems.push(Problem { file, problem, unreadable: true });
+                found.problems.push(Problem { file, problem: problem.into(), unreadable: true });
             }
             for (file, problem) in tree.unseen {
-                found.unseen(Source::file(file), problem);
+                found.unseen(Source::file(file), problem.into());
             }
             links = tree.links;
             tree.files
@@ -55,13 +56,13 @@ impl Catalogue {
             .reduce(Found::default, Found::and);
         let mut catalogue = Self { links, ..found.and(looked).catalogue() };
         let named: BTreeSet<PathBuf> = catalogue.problems.iter().map(|p| p.file.clone()).collect();
-        let suspects: BTreeMap<PathBuf, String> = complete::suspects(&catalogue)
+        let suspects: BTreeMap<PathBuf, Message> = complete::suspects(&catalogue)
             .into_iter()
             .filter(|(f, _)| !named.contains(f))
             .collect();
         for (file, problem) in suspects {
-            let problem = format!("{problem}, and may be a slice of the CT beside it");
-            catalogue.problems.push(Problem { file, problem, unreadable: true });
+            let problem = format!("{}, and may be a slice of the CT beside it", problem.marked());
+            catalogue.problems.push(Problem { file, problem: problem.into(), unreadable: true });
         }
         catalogue.problems.sort();
         Ok(catalogue)
@@ -172,7 +173,7 @@ impl Found {
     }
 
     /// A file of which nothing could be read.
-    fn unseen(&mut self, source: Source, problem: String) {
+    fn unseen(&mut self, source: Source, problem: Message) {
         self.problems.push(Problem {
             file: source.display(),
             problem: problem.clone(),
@@ -198,7 +199,7 @@ impl Found {
         if Stray::is_possible(&source) {
             let content = Content::of(bytes);
             let empty = content == Content::Unseen;
-            let problem = if empty { "is empty" } else { "is not a DICOM file" }.to_owned();
+            let problem = if empty { "is empty" } else { "is not a DICOM file" }.into();
             self.strays.push(Stray { source, problem, content, said: Said::default() });
         }
     }
@@ -229,10 +230,12 @@ impl Found {
             self.problems.push(Problem {
                 file: file.display(),
                 problem: format!(
-                    "its series {uid} occurs in {} studies or patients; each was taken for a series of \
+                    "its series {} occurs in {} studies or patients; each was taken for a series of \
                      its own",
+                    private(uid),
                     owners.len()
-                ),
+                )
+                .into(),
                 unreadable: false,
             });
         }
@@ -313,7 +316,8 @@ fn told_apart(entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Vec<Entry> {
                         "its PatientID is that of {} people, whose birth dates, sexes or names differ; \
                          each was taken for a patient",
                         people.len()
-                    ),
+                    )
+                    .into(),
                     unreadable: false,
                 });
             }
@@ -356,8 +360,10 @@ fn gather(uid: String, entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Seri
         problems.push(Problem {
             file: entries[0].instance.source.display(),
             problem: format!(
-                "its series {uid} has {copies} files of a SOPInstanceUID that another has"
-            ),
+                "its series {} has {copies} files of a SOPInstanceUID that another has",
+                private(&uid)
+            )
+            .into(),
             unreadable: false,
         });
     }
@@ -372,9 +378,11 @@ fn gather(uid: String, entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Seri
         problems.push(Problem {
             file: entries[0].instance.source.display(),
             problem: format!(
-                "its series {uid} has files of several modalities: {}",
+                "its series {} has files of several modalities: {}",
+                private(&uid),
                 modalities.into_keys().collect::<Vec<_>>().join(", ")
-            ),
+            )
+            .into(),
             unreadable: false,
         });
     }
@@ -385,7 +393,8 @@ fn gather(uid: String, entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Seri
                 "has no SeriesInstanceUID; {} CT files of one study, frame of reference and \
                  SeriesNumber without one were taken for a series",
                 entries.len()
-            ),
+            )
+            .into(),
             unreadable: false,
         });
     }
@@ -399,11 +408,15 @@ fn gather(uid: String, entries: Vec<Entry>, problems: &mut Vec<Problem>) -> Seri
     }
 }
 
-/// What an error says of a file, without the file.
-fn said_of(path: &Path, error: &Error) -> String {
-    let text = error.to_string();
-    let prefix = format!("{}: ", path.display());
-    text.strip_prefix(&prefix).unwrap_or(&text).to_owned()
+/// What an error says of a file, without the file, with the way out.
+fn said_of(path: &Path, error: &Error) -> Message {
+    let message = error.message();
+    let mut text = message.marked().to_owned();
+    if let Some(other) = error.path().filter(|other| *other != path) {
+        text.insert_str(0, &format!("{}: ", private(shown(other))));
+    }
+    text.extend(error.remedy().map(|remedy| format!("; {remedy}")));
+    text.into()
 }
 
 /// A file of a series.

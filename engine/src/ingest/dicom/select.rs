@@ -8,7 +8,8 @@ use super::complete;
 use super::lesions::Take;
 use super::preference::{Preferred, preferred};
 use super::source::Source;
-use crate::error::{Error, Remedy, Result, WhichSeries};
+use crate::error::{Error, Message, Remedy, Result, WhichSeries, private};
+use crate::paths::shown;
 
 /// A CT series to be read.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub struct Selection {
     /// The lesions.
     pub delineation: Option<DelineationChoice>,
     /// What was noticed.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Message>,
     /// Why the series must not be measured: slices that are missing or cannot be read, by file.
     pub faults: Vec<Problem>,
     /// Why the lesions must not be measured: nothing tells which of several delineations is meant.
@@ -55,9 +56,9 @@ pub struct Selection {
 #[derive(Clone, Debug)]
 pub struct Undecided {
     /// What each is called.
-    called: Vec<String>,
+    called: Vec<Message>,
     /// A line for each to choose from, file first.
-    there: Vec<String>,
+    there: Vec<Message>,
 }
 
 impl Undecided {
@@ -73,7 +74,7 @@ impl Undecided {
             "{} structure sets or segmentations belong to one image, and neither approval nor date \
              tells which is meant: {}",
             self.called.len(),
-            self.called.join("; ")
+            self.called.iter().map(Message::marked).collect::<Vec<_>>().join("; ")
         );
         Error::bad_request(problem).with_remedy(Remedy::NameDelineation { there: self.there })
     }
@@ -85,7 +86,7 @@ pub struct Pairs {
     /// The pairs, in the catalogue's order of series.
     pub selections: Vec<Selection>,
     /// What has no partner, and why.
-    pub unmatched: Vec<(PathBuf, String)>,
+    pub unmatched: Vec<(PathBuf, Message)>,
 }
 
 impl Selection {
@@ -135,10 +136,11 @@ impl Selection {
             selection = Self::of(catalogue, series, taken);
             let elsewhere = complete::elsewhere(catalogue, series);
             if elsewhere > 0 {
-                selection.warnings.push(format!(
+                let text = format!(
                     "{elsewhere} DICOM files cannot be read or do not say where they belong; by their \
                      place or content they are none of the CT series"
-                ));
+                );
+                selection.warnings.push(text.into());
             }
             let owner = catalogue.owner(series).map(|(patient, _)| patient);
             let of_another = |d: &Delineation<'_>| {
@@ -184,15 +186,15 @@ impl Selection {
                 Err(_) if name.is_some() => {}
                 Err(problem) => {
                     let file = delineation.instance.source.display();
-                    pairs.unmatched.push((file, problem.to_string()));
+                    pairs.unmatched.push((file, problem.message()));
                 }
             }
         }
         for (_, series) in catalogue.series().filter(|(_, s)| s.is_ct() && is_wanted(s)) {
             let Some(of_series) = drawn_on.remove(&std::ptr::from_ref(series)) else {
-                let problem =
-                    format!("CT series {} without structure set or segmentation", series.name());
-                pairs.unmatched.push((common_folder(&series.sources()), problem));
+                let name = private(series.name());
+                let problem = format!("CT series {name} without structure set or segmentation");
+                pairs.unmatched.push((common_folder(&series.sources()), problem.into()));
                 continue;
             };
             let selection = match preferred(of_series, &|d| holds(d, take)) {
@@ -229,10 +231,11 @@ impl Selection {
             );
         }
         if let Some(part) = &series.part {
-            warnings.push(format!(
+            let text = format!(
                 "the CT series holds {} volumes at the same places; measured: {part}",
                 part.of
-            ));
+            );
+            warnings.push(text.into());
         }
         if series.is_unnamed() {
             warnings.push(
@@ -271,7 +274,7 @@ impl Selection {
             1 => String::new(),
             n => format!(" ({} more problems of this kind)", n - 1),
         };
-        Err(Error::bad_data(&fault.file, format!("{}{more}", fault.problem)))
+        Err(Error::bad_data(&fault.file, format!("{}{more}", fault.problem.marked())))
     }
 
     /// The files and archives that will be read, each once.
@@ -381,11 +384,11 @@ fn delineation<'a>(
 }
 
 /// A line of a list to choose from, file first.
-fn listed(found: &Delineation<'_>) -> String {
+fn listed(found: &Delineation<'_>) -> Message {
     let names: Vec<&str> =
         found.references.regions.iter().take(8).map(|r| r.name.as_str()).collect();
-    let file = found.instance.source.display();
-    format!("{} ({}: {})", file.display(), found.called(), names.join(", "))
+    let file = private(shown(&found.instance.source.display()));
+    format!("{file} ({}: {})", found.called().marked(), names.join(", ")).into()
 }
 
 /// The CT series that is meant.
@@ -418,19 +421,24 @@ fn series<'a>(
         let meant = chosen.iter().find(|s| target.is_some_and(|t| std::ptr::eq(t, **s)));
         return match chosen.as_slice() {
             [only] => Ok(only),
-            [] => Err(Error::bad_request(format!("holds no CT series {name}"))
+            [] => Err(Error::bad_request(format!("holds no CT series {}", private(name)))
                 .with_path(path)
                 .with_remedy(naming(WhichSeries::One, &all))),
             several => match meant {
                 Some(meant) => Ok(meant),
-                None if several.iter().all(|s| s.part.is_some()) => Err(Error::bad_request(
-                    format!("series {name} holds {} volumes at the same places", several.len()),
-                )
-                .with_path(path)
-                .with_remedy(naming(WhichSeries::One, several))),
+                None if several.iter().all(|s| s.part.is_some()) => {
+                    Err(Error::bad_request(format!(
+                        "series {} holds {} volumes at the same places",
+                        private(name),
+                        several.len()
+                    ))
+                    .with_path(path)
+                    .with_remedy(naming(WhichSeries::One, several)))
+                }
                 None => Err(Error::bad_request(format!(
-                    "{} studies or patients have a series {name}; name the folder of one of them",
-                    several.len()
+                    "{} studies or patients have a series {}; name the folder of one of them",
+                    several.len(),
+                    private(name)
                 ))
                 .with_path(path)),
             },
@@ -448,7 +456,7 @@ fn series<'a>(
                 _ if found.references.series.is_empty() => naming(WhichSeries::DrawnOn, &all),
                 _ => naming(WhichSeries::Another, &all),
             };
-            Error::bad_request(problem.to_string())
+            Error::bad_request(problem.message())
                 .with_path(found.instance.source.display())
                 .with_remedy(remedy)
         });
@@ -462,8 +470,8 @@ fn series<'a>(
 }
 
 /// A line of a list to choose from, the name first.
-fn describe(catalogue: &Catalogue, series: &Series) -> String {
-    let mut text = format!("{}: {} files", series.name(), series.instances.len());
+fn describe(catalogue: &Catalogue, series: &Series) -> Message {
+    let mut text = format!("{}: {} files", private(series.name()), series.instances.len());
     let day = catalogue.owner(series).and_then(|(patient, study)| patient.study_day(study));
     text.extend(day.map(|day| format!(", day {day}")));
     text.extend(series.part.as_ref().map(|part| format!(", {part}")));
@@ -474,9 +482,10 @@ fn describe(catalogue: &Catalogue, series: &Series) -> String {
         let phase = acquisition.phase.map(|c| format!(", {c}"));
         text.extend([thickness, kernel, kvp, phase].into_iter().flatten());
     }
-    text
+    text.into()
 }
 
+/// The first file that cannot be read, with marks.
 fn first_problem(catalogue: &Catalogue) -> String {
     let unreadable = catalogue.problems.iter().filter(|p| p.unreadable);
     let count = unreadable.clone().count();
@@ -484,7 +493,7 @@ fn first_problem(catalogue: &Catalogue) -> String {
         .take(1)
         .map(|p| {
             let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-            format!("; unreadable: {}: {}{more}", p.file.display(), p.problem)
+            format!("; unreadable: {}: {}{more}", private(shown(&p.file)), p.problem.marked())
         })
         .collect()
 }

@@ -14,7 +14,7 @@ use super::pixel::{self, FrameBytes, PADDING_HU};
 use super::source::{self, Source};
 pub use super::stack::SlicePolicy;
 use super::stack::{self, Plane, Stack};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, private};
 use crate::geometry::{CanonicalOrder, Geometry};
 use crate::ingest::bytes;
 use crate::ingest::nifti::reorder;
@@ -205,7 +205,7 @@ fn without_copies(slices: Vec<Slice>, warnings: &mut Vec<String>) -> Result<Vec<
                     &slice.opened.path,
                     format!(
                         "has the SOPInstanceUID of {} and other content; remove one of them",
-                        shown(&kept.opened.path)
+                        private(shown(&kept.opened.path))
                     ),
                 ));
             }
@@ -304,8 +304,8 @@ fn one_per_place(
                 plane.frame.position[0],
                 plane.frame.position[1],
                 plane.frame.position[2],
-                file_name(&a.opened.path),
-                file_name(&b.opened.path)
+                private(file_name(&a.opened.path)),
+                private(file_name(&b.opened.path))
             ),
         ));
     }

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use dicom_dictionary_std::uids;
 
 use super::source::Source;
+use crate::error::Message;
 
 /// A file that is in no series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stray {
     pub(super) source: Source,
     /// What is wrong with it.
-    pub(super) problem: String,
+    pub(super) problem: Message,
     pub(super) content: Content,
     pub(super) said: Said,
 }
@@ -293,7 +294,7 @@ mod tests {
         neighbours.add(&Source::file("exam/IM0001"));
         let belongs = |path: &str, content: Content| {
             let source = Source::file(path);
-            let (problem, said) = (String::new(), Said::default());
+            let (problem, said) = (Message::default(), Said::default());
             let strays = Strays::new(vec![Stray { source, problem, content, said }]);
             strays.of("1.2", &neighbours).count() == 1
         };
