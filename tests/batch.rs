@@ -189,9 +189,17 @@ fn ten_corrupt_cases_among_fifty_leave_forty_and_are_named() {
     let failed: BTreeSet<String> = rows.iter().map(|row| row[1].to_owned()).collect();
     assert_eq!(failed, corrupt);
     for row in &rows {
-        assert_eq!(&row[4], "load");
-        assert!(row[5].contains(&row[1]), "the error names the file: {}", &row[5]);
-        assert!(!row[6].is_empty(), "a way out");
+        assert_eq!(&row[2], "load");
+        let role = ["image: ", "mask: "].iter().any(|role| row[3].starts_with(role));
+        assert!(
+            role && !row[3].contains(&row[1]),
+            "the role of the file, not its name: {}",
+            &row[3]
+        );
+        let told = format!("failed: case {} ({}): ", &row[0], &row[1]);
+        let told = stderr(&output).lines().any(|l| l.starts_with(&told) && l.contains(".nii"));
+        assert!(told, "the console has its name: {}", stderr(&output));
+        assert!(!row[4].is_empty(), "a way out");
     }
 
     // Mended, the same command does what is left and nothing else.

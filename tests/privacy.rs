@@ -182,7 +182,7 @@ fn secrets() -> Vec<(String, Vec<u8>)> {
         for before in 0..3 {
             let text = [&b"\0\0"[..before], secret.as_bytes()].concat();
             let code = STANDARD.encode(&text);
-            let inside = code[(before * 8).div_ceil(6)..text.len() * 8 / 6].as_bytes().to_vec();
+            let inside = code.as_bytes()[(before * 8).div_ceil(6)..text.len() * 8 / 6].to_vec();
             all.push((format!("{secret} in base64"), inside));
         }
     }
@@ -215,7 +215,9 @@ fn search_below(folder: &Path, secrets: &[(String, Vec<u8>)]) -> usize {
         search(&name, &bytes, secrets);
         if bytes.starts_with(&[0x1F, 0x8B]) {
             let mut plain = Vec::new();
-            flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).expect("gzip");
+            flate2::read::MultiGzDecoder::new(bytes.as_slice())
+                .read_to_end(&mut plain)
+                .expect("gzip");
             search(&format!("{name}, unpacked"), &plain, secrets);
         }
         if name.ends_with(".parquet") {
@@ -364,11 +366,8 @@ fn identified_output_has_the_ids_and_names_of_files() {
         let table = runs.out("table.json");
         let command =
             ["extract", &image, &mask, "-o", &table, "--settings", "settings.toml", "--identify"];
-        let output = abscope()
-            .current_dir(export.folder.path())
-            .args(command)
-            .output()
-            .expect("starts");
+        let output =
+            abscope().current_dir(export.folder.path()).args(command).output().expect("starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = std::fs::read_to_string(&table).expect("there");
         for part in expected {

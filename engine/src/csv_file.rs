@@ -1,7 +1,13 @@
-//! A CSV file with a header, read record by record; what is wrong in it is told by file and line.
+//! CSV files with a header: read record by record, with what is wrong told by file and line, and
+//! written so that a spreadsheet shows every text as text.
+//!
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and runs it
+//! (CWE-1236). Such a text is written with an apostrophe before it, by which spreadsheets know a text,
+//! and read without. Numbers are none of these texts.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,7 +54,7 @@ impl<R: Read> CsvFile<R> {
         // Spreadsheets put a byte order mark before the first name.
         let name = |name: &str| name.trim_start_matches('\u{feff}').trim().to_owned();
         let header = reader.headers().map_err(|e| damaged(path, e))?;
-        let columns = header.iter().map(name).collect();
+        let columns = header.iter().map(|text| plain(&name(text)).into_owned()).collect();
         Ok(Self { path: path.into(), columns, reader })
     }
 
@@ -91,6 +97,9 @@ impl<R: Read> CsvFile<R> {
                 Ok(false) => None,
                 Ok(true) => {
                     let line = cells.position().map_or(0, csv::Position::line);
+                    if cells.iter().any(|cell| matches!(plain(cell), Cow::Owned(_))) {
+                        cells = cells.iter().map(plain).collect();
+                    }
                     Some(Ok(Record { path: Arc::clone(path), line, cells }))
                 }
                 Err(e) => Some(Err(damaged(path, e))),
@@ -124,6 +133,68 @@ impl Record {
     pub fn wrong_cell(&self, column: &str, cell: &str, what: impl std::fmt::Display) -> Error {
         let line = self.line;
         Error::bad_data(&self.path, format!("line {line}, column {column}: \"{cell}\" is {what}"))
+    }
+}
+
+/// A CSV file under construction.
+#[derive(Debug)]
+pub struct CsvWriter<W: Write> {
+    csv: csv::Writer<W>,
+}
+
+impl<W: Write> CsvWriter<W> {
+    /// Writes to `writer`, whose buffering is its own affair.
+    pub fn new(writer: W) -> Self {
+        Self { csv: csv::Writer::from_writer(writer) }
+    }
+
+    /// Appends a record, or the header.
+    ///
+    /// # Errors
+    /// The writer's; the record has another number of cells than the first.
+    pub fn record(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) -> io::Result<()> {
+        for cell in cells {
+            self.csv.write_field(safe(cell.as_ref()).as_bytes())?;
+        }
+        Ok(self.csv.write_record(None::<&[u8]>)?)
+    }
+
+    /// Writes out what is still kept.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.csv.flush()
+    }
+
+    /// The writer, to which everything is written.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn into_inner(self) -> io::Result<W> {
+        self.csv.into_inner().map_err(csv::IntoInnerError::into_error)
+    }
+}
+
+/// What a spreadsheet takes for the beginning of a formula, also in full width, or swallows before one.
+const OF_FORMULA: [char; 11] =
+    ['=', '+', '-', '@', '\t', '\r', '\n', '\u{FF1D}', '\u{FF0B}', '\u{FF0D}', '\u{FF20}'];
+
+/// Whether a text is a formula, or one that was made safe, however often.
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches('\'').starts_with(OF_FORMULA)
+        && !text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+fn safe(text: &str) -> Cow<'_, str> {
+    if is_formula(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+}
+
+/// What [`safe`] was given.
+fn plain(text: &str) -> Cow<'_, str> {
+    match text.strip_prefix('\'') {
+        Some(rest) if is_formula(rest) => Cow::Owned(rest.to_owned()),
+        _ => Cow::Borrowed(text),
     }
 }
 
@@ -171,6 +242,41 @@ mod tests {
         assert!(records.next().is_some_and(|record| record.is_ok()));
         let error = records.next().expect("a record").expect_err("endless").to_string();
         assert!(error.contains("table.csv") && error.contains("64 MiB"), "{error}");
+    }
+
+    #[test]
+    fn a_formula_is_written_as_text_and_read_back_as_it_was() {
+        let texts = [
+            "=1+1",
+            "+x",
+            "-x",
+            "@SUM(A1)",
+            "\tx",
+            "\u{FF1D}x",
+            "'=x",
+            "''=x",
+            "'x",
+            "'",
+            "''",
+            "-",
+            "-1.5",
+            "+2",
+            "-1e-300",
+            "1=1",
+            "",
+            "a",
+        ];
+        let mut writer = CsvWriter::new(Vec::new());
+        writer.record(texts).expect("memory");
+        writer.record(texts).expect("memory");
+        let bytes = writer.into_inner().expect("memory");
+        let text = std::str::from_utf8(&bytes).expect("text");
+        assert!(text.starts_with("'=1+1,'+x,'-x,'@SUM(A1),"), "{text}");
+        assert!(text.contains(",-1.5,+2,-1e-300,1=1,"), "{text}");
+        let mut file = CsvFile::of(Path::new("table.csv"), bytes.as_slice()).expect("a header");
+        assert_eq!(file.columns(), texts);
+        let record = file.records().next().expect("a record").expect("sound");
+        assert_eq!(record.cells().collect::<Vec<_>>(), texts);
     }
 
     #[test]

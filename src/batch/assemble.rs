@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::engine::Status;
 use super::failures::{Failure, Stage};
-use super::listings::{self, CaseRow, CaseStatus, CsvFile, Warning};
+use super::listings::{self, CaseRow, CaseStatus, Listing, Warning};
 use super::manifest::CaseRequest;
 use super::progress::Event;
 use super::reports::{COHORT, CohortFile, Reports};
@@ -41,12 +41,12 @@ pub(super) fn tables<'a>(
 /// The tables of a folder under construction.
 pub(super) struct Tables {
     features: FeatureWriter,
-    scores: Option<CsvFile>,
+    scores: Option<Listing>,
     reports: Reports,
     cohort: Option<CohortFile>,
-    cases: CsvFile,
-    failures: CsvFile,
-    warnings: CsvFile,
+    cases: Listing,
+    failures: Listing,
+    warnings: Listing,
     /// What tells every row so far from all others.
     seen: BTreeSet<[String; 4]>,
     /// Tables that another format or a model left.
@@ -70,7 +70,7 @@ impl Tables {
             outdated.extend([SCORES, COHORT].map(|name| folder.join(name)));
         }
         let scores = match &model {
-            Some(_) => Some(CsvFile::create(&folder.join(SCORES), &ScoreRow::header())?),
+            Some(_) => Some(Listing::create(&folder.join(SCORES), &ScoreRow::header())?),
             None => None,
         };
         let cohort = match model {
@@ -82,9 +82,9 @@ impl Tables {
             scores,
             reports: Reports::create(folder, cohort.is_some())?,
             cohort,
-            cases: CsvFile::create(&folder.join(listings::CASES), &CaseRow::COLUMNS)?,
-            failures: CsvFile::create(&folder.join(listings::FAILURES), &Failure::COLUMNS)?,
-            warnings: CsvFile::create(&folder.join(listings::WARNINGS), &Warning::COLUMNS)?,
+            cases: Listing::create(&folder.join(listings::CASES), &CaseRow::COLUMNS)?,
+            failures: Listing::create(&folder.join(listings::FAILURES), &Failure::COLUMNS)?,
+            warnings: Listing::create(&folder.join(listings::WARNINGS), &Warning::COLUMNS)?,
             seen: BTreeSet::new(),
             outdated,
             summary: Summary::default(),
@@ -118,12 +118,12 @@ impl Tables {
             }
             Status::Waiting => {}
         }
-        self.cases.write(&row)
+        self.cases.write(row.cells())
     }
 
     fn fail(&mut self, failure: &Failure) -> Result<()> {
         self.summary.failed += 1;
-        self.failures.write(failure)
+        self.failures.write(failure.cells())
     }
 
     /// The number of rows that a case adds to the tables, or why it adds none.
@@ -167,7 +167,7 @@ impl Tables {
         }
         if let Some(scores) = &mut self.scores {
             for row in record.score_rows() {
-                scores.write(&row)?;
+                scores.write(row)?;
             }
         }
         if record.report {
@@ -182,7 +182,8 @@ impl Tables {
         }
         for warning in &record.warnings {
             self.summary.warnings += 1;
-            self.warnings.write(&Warning { case: case.order, patient: &case.patient, warning })?;
+            self.warnings
+                .write(Warning { case: case.order, patient: &case.patient, warning }.cells())?;
         }
         self.summary.done += 1;
         self.summary.lesions += rows.len();

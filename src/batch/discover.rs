@@ -139,7 +139,7 @@ fn nifti_pairs(
                 // Several masks of one image may all call their lesion 1: then the file tells them apart.
                 case.lesion = (masks.len() > 1).then(|| format!("mask-{}", at + 1));
                 // Several images of a patient are so many measurements of the same lesions.
-                case.scan.study = several.then(|| names.of_study(&place(&image)));
+                case.scan.study = several.then(|| names.of_study(&place(&patient, &image)));
                 cases.push(case);
             }
         }
@@ -147,10 +147,10 @@ fn nifti_pairs(
     Discovery { manifest: Manifest::new(Vec::new(), cases), joined, unmatched }
 }
 
-/// The names of a file and its folder, which tell the images of one patient apart under any root.
-fn place(image: &Path) -> String {
-    let names = image.iter().rev().take(2).map(|name| name.to_string_lossy());
-    names.collect::<Vec<_>>().join("/")
+/// What tells the images of one patient apart under any root: the names of a file and its folder.
+fn place(patient: &str, image: &Path) -> String {
+    let names = image.iter().rev().take(2).map(|name| name.to_string_lossy().into_owned());
+    names.chain([patient.to_owned()]).collect::<Vec<_>>().join("/")
 }
 
 /// Each mask with its image, in order, and what has no partner.

@@ -4,11 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::failures::Failure;
 use super::manifest::CaseRequest;
+use crate::csv_file::{CsvFile, CsvWriter};
 use crate::error::{Error, Result};
 use crate::output::OutputFile;
 
@@ -20,7 +21,7 @@ pub(super) const FAILURES: &str = "failures.csv";
 pub(super) const WARNINGS: &str = "warnings.csv";
 
 /// A row of `cases.csv`.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct CaseRow {
     /// The case's place in the manifest.
     #[serde(rename = "case")]
@@ -33,7 +34,7 @@ pub(super) struct CaseRow {
     pub(super) key: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum CaseStatus {
     Waiting,
@@ -54,14 +55,38 @@ impl CaseRow {
             key: String::new(),
         }
     }
+
+    /// In the order of [`CaseRow::COLUMNS`].
+    pub(super) fn cells(&self) -> [String; 5] {
+        let Self { order, patient, status, lesions, key } = self;
+        let status = status.name().to_owned();
+        [order.to_string(), patient.clone(), status, lesions.to_string(), key.clone()]
+    }
+}
+
+impl CaseStatus {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl Failure {
     pub(super) const COLUMNS: [&str; 5] = ["case", "patient", "stage", "error", "way_out"];
+
+    /// In the order of [`Failure::COLUMNS`].
+    pub(super) fn cells(&self) -> [String; 5] {
+        let Self { order, patient, stage, problem, way_out, .. } = self;
+        let stage = stage.name().to_owned();
+        [order.to_string(), patient.clone(), stage, problem.clone(), way_out.clone()]
+    }
 }
 
 /// A row of `warnings.csv`.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Warning<'a> {
     pub(super) case: usize,
     pub(super) patient: &'a str,
@@ -70,27 +95,31 @@ pub(super) struct Warning<'a> {
 
 impl Warning<'_> {
     pub(super) const COLUMNS: [&'static str; 3] = ["case", "patient", "warning"];
+
+    /// In the order of [`Warning::COLUMNS`].
+    pub(super) fn cells(&self) -> [String; 3] {
+        [self.case.to_string(), self.patient.to_owned(), self.warning.to_owned()]
+    }
 }
 
 /// A small CSV file under construction.
-pub(super) struct CsvFile {
+pub(super) struct Listing {
     path: PathBuf,
-    csv: csv::Writer<OutputFile>,
+    csv: CsvWriter<OutputFile>,
 }
 
-impl CsvFile {
+impl Listing {
     /// Begins a file. Its header is there even if no row is.
     pub(super) fn create(path: &Path, header: &[&str]) -> Result<Self> {
-        let file = OutputFile::create(path)?;
-        let csv = csv::WriterBuilder::new().has_headers(false).from_writer(file);
+        let csv = CsvWriter::new(OutputFile::create(path)?);
         let mut file = Self { path: path.to_owned(), csv };
-        file.write(&header)?;
+        file.write(header)?;
         Ok(file)
     }
 
-    /// Appends a row: a type with a field per column, or a list of cells.
-    pub(super) fn write(&mut self, row: &impl Serialize) -> Result<()> {
-        self.csv.serialize(row).map_err(|e| Error::io(&self.path, e.into()))
+    /// Appends a row.
+    pub(super) fn write(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) -> Result<()> {
+        self.csv.record(cells).map_err(|e| Error::io(&self.path, e))
     }
 
     pub(super) fn finish(self) -> Result<()> {
@@ -100,8 +129,15 @@ impl CsvFile {
 
 /// The rows of a table in a folder, by its columns' names; `None` where one makes no sense.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<Vec<T>>> {
-    let mut reader = csv::Reader::from_path(path).map_err(|e| Error::io(path, e.into()))?;
-    Ok(reader.deserialize().collect::<std::result::Result<_, _>>().ok())
+    let mut file = CsvFile::open(path)?;
+    let header: csv::StringRecord = file.columns().iter().collect();
+    let mut rows = Vec::new();
+    for record in file.records() {
+        let cells: csv::StringRecord = record?.cells().collect();
+        let Ok(row) = cells.deserialize(Some(&header)) else { return Ok(None) };
+        rows.push(row);
+    }
+    Ok(Some(rows))
 }
 
 #[cfg(test)]
@@ -112,24 +148,24 @@ mod tests {
     #[test]
     fn rows_read_back_as_they_were_and_an_empty_table_has_its_header() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let case = CaseRequest::new(3, "P, \"1\"".into(), "a/b.nii".as_ref(), "".as_ref());
+        let case = CaseRequest::new(3, "=P, \"1\"".into(), "a/b.nii".as_ref(), "".as_ref());
         let failure = Failure::new(&case, Stage::Report, "two\nlines", "007");
         let row = CaseRow { status: CaseStatus::Done, lesions: 2, ..CaseRow::of(&case) };
 
         let path = folder.path().join(FAILURES);
-        let mut file = CsvFile::create(&path, &Failure::COLUMNS).expect("writable");
-        file.write(&failure).expect("room");
+        let mut file = Listing::create(&path, &Failure::COLUMNS).expect("writable");
+        file.write(failure.cells()).expect("room");
         file.finish().expect("room");
         assert_eq!(read(&path).expect("there"), Some(vec![failure]));
 
         let path = folder.path().join(CASES);
-        let mut file = CsvFile::create(&path, &CaseRow::COLUMNS).expect("writable");
-        file.write(&row).expect("room");
+        let mut file = Listing::create(&path, &CaseRow::COLUMNS).expect("writable");
+        file.write(row.cells()).expect("room");
         file.finish().expect("room");
         assert_eq!(read(&path).expect("there"), Some(vec![row]));
 
         let path = folder.path().join(WARNINGS);
-        CsvFile::create(&path, &Warning::COLUMNS).expect("writable").finish().expect("room");
+        Listing::create(&path, &Warning::COLUMNS).expect("writable").finish().expect("room");
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "case,patient,warning\n");
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::csv_file::{CsvFile, Record};
+use crate::csv_file::{CsvFile, CsvWriter, Record};
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::dicom::select::Selection;
@@ -275,14 +275,14 @@ impl Manifest {
     /// # Errors
     /// The writer's; the folder of this process is gone, so that no path is absolute.
     pub fn write(&self, writer: impl std::io::Write) -> std::io::Result<()> {
-        let mut csv = csv::Writer::from_writer(writer);
-        csv.write_record(["patient", "image", "mask", "series", "labels", "roi", "lesion"])?;
+        let mut csv = CsvWriter::new(writer);
+        csv.record(["patient", "image", "mask", "series", "labels", "roi", "lesion"])?;
         for case in &self.cases {
             let chosen = case.selection.as_ref();
             let series = chosen.and_then(|chosen| Some(chosen.series.as_ref()?.series.as_str()));
             let mask = chosen.and_then(|chosen| Some(&chosen.delineation.as_ref()?.source.file));
             let absolute = |path: &Path| std::path::absolute(path).map(|path| shown(&path));
-            csv.write_record([
+            csv.record([
                 case.patient.as_str(),
                 &absolute(&case.image_path)?,
                 &absolute(mask.unwrap_or(&case.mask_path))?,

@@ -14,6 +14,7 @@ use abscope::batch::progress::{Event, Progress};
 use abscope::batch::schedule::{default_bytes, parse_bytes};
 use abscope::batch::shard::Shard;
 use abscope::batch::{self, Options, Summary, dry_run};
+use abscope::csv_file::CsvWriter;
 use abscope::ingest::dicom::source::is_archive;
 use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::ingest::sites::SiteTable;
@@ -265,8 +266,8 @@ fn silence_panics() {
 }
 
 fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode> {
-    let mut table = csv::Writer::from_writer(std::io::stdout());
-    table.write_record([
+    let mut table = CsvWriter::new(std::io::stdout());
+    table.record([
         "case",
         "patient",
         "lesion",
@@ -287,11 +288,11 @@ fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode>
                 failed += 1;
                 let blank = [""; 7];
                 let row = [case.as_str(), &request.patient].into_iter().chain(blank);
-                table.write_record(row.chain([failure.told()]))
+                table.record(row.chain([failure.told()]))
             }
             Ok(lesions) => lesions.iter().try_for_each(|lesion| {
                 let levels = lesion.levels.as_ref();
-                table.write_record([
+                table.record([
                     case.as_str(),
                     &request.patient,
                     &lesion.lesion,

@@ -7,19 +7,19 @@ use super::builder::Builder;
 use super::cell::Cell;
 use super::field::Field;
 use super::read::Table;
-use crate::csv_file::CsvFile;
+use crate::csv_file::{CsvFile, CsvWriter};
 use crate::error::{Error, Result};
 use crate::output::OutputFile;
 
 /// A file under construction.
 pub(super) struct Writer {
     path: PathBuf,
-    csv: csv::Writer<OutputFile>,
+    csv: CsvWriter<OutputFile>,
 }
 
 impl Writer {
     pub(super) fn open(path: &Path, file: OutputFile, fields: &[Field]) -> Result<Self> {
-        let csv = csv::Writer::from_writer(file);
+        let csv = CsvWriter::new(file);
         let mut writer = Self { path: path.to_owned(), csv };
         writer.record(fields.iter().map(|field| field.name.as_str()))?;
         Ok(writer)
@@ -29,8 +29,8 @@ impl Writer {
         self.record(cells.iter().map(Cell::to_string))
     }
 
-    fn record(&mut self, cells: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<()> {
-        self.csv.write_record(cells).map_err(|e| Error::io(&self.path, io::Error::from(e)))
+    fn record(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) -> Result<()> {
+        self.csv.record(cells).map_err(|e| Error::io(&self.path, e))
     }
 
     pub(super) fn finish(self) -> Result<()> {
@@ -39,12 +39,8 @@ impl Writer {
 }
 
 /// Writes out what a CSV file still buffers, and gives the file its name.
-pub(crate) fn finish(csv: csv::Writer<OutputFile>, path: &Path) -> Result<()> {
-    let file = csv.into_inner().map_err(|e| {
-        let error = io::Error::new(e.error().kind(), e.error().to_string());
-        Error::io(path, error)
-    })?;
-    file.finish()
+pub(crate) fn finish(csv: CsvWriter<OutputFile>, path: &Path) -> Result<()> {
+    csv.into_inner().map_err(|e| Error::io(path, e))?.finish()
 }
 
 /// Writes a whole table; one without columns is an empty file.
@@ -53,12 +49,12 @@ pub(super) fn write_all(
     fields: &[Field],
     rows: impl Iterator<Item = Vec<Cell>>,
 ) -> io::Result<()> {
-    let mut csv = csv::Writer::from_writer(writer);
+    let mut csv = CsvWriter::new(writer);
     if !fields.is_empty() {
-        csv.write_record(fields.iter().map(|field| &field.name))?;
+        csv.record(fields.iter().map(|field| &field.name))?;
     }
     for cells in rows {
-        csv.write_record(cells.iter().map(Cell::to_string))?;
+        csv.record(cells.iter().map(Cell::to_string))?;
     }
     csv.flush()
 }

@@ -1,9 +1,10 @@
 //! The checks of the processing steps as CSV and JSON, a row per lesion and check.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
+use crate::csv_file::CsvWriter;
 use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::preprocess::diagnostics::{Check, checks};
@@ -13,19 +14,19 @@ use crate::preprocess::diagnostics::{Check, checks};
 ///
 /// # Errors
 /// The writer's own.
-pub fn write_csv(case: &Case, plan: &Plan, out: impl Write) -> csv::Result<()> {
-    let mut table = csv::Writer::from_writer(out);
-    table.write_record(["patient", "lesion", "check", "value", "missing"])?;
+pub fn write_csv(case: &Case, plan: &Plan, out: impl Write) -> io::Result<()> {
+    let mut table = CsvWriter::new(out);
+    table.record(["patient", "lesion", "check", "value", "missing"])?;
     for lesion in &case.lesions {
         for Check { tag, value } in checks(&case.volume, &lesion.mask, &plan.preparation()) {
             let (number, reason) = match value {
                 Ok(number) => (number.to_string(), String::new()),
                 Err(reason) => (String::new(), reason.to_string()),
             };
-            table.write_record([&case.patient, &lesion.id, &tag, &number, &reason])?;
+            table.record([&case.patient, &lesion.id, &tag, &number, &reason])?;
         }
     }
-    Ok(table.flush()?)
+    table.flush()
 }
 
 /// The checks of each lesion as one JSON document; a missing value is `null` and its reason stands
