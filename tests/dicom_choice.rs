@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use abscope::error::Remedy;
+use abscope::error::{Message, Remedy};
 use abscope::ingest::{Case, LoadOptions, load};
 use abscope::table::Table;
 use dicom::{EXPLICIT, item, put, sequence, square, stack, structure_set, text, under};
@@ -110,7 +110,7 @@ fn voxels(case: &Case) -> Vec<usize> {
     case.lesions.iter().map(|lesion| lesion.mask.voxel_count()).collect()
 }
 
-fn told<'a>(case: &'a Case, part: &str) -> &'a str {
+fn told<'a>(case: &'a Case, part: &str) -> &'a Message {
     let warning = case.warnings.iter().find(|warning| warning.contains(part));
     warning.unwrap_or_else(|| panic!("{part}: {:?}", case.warnings))
 }

@@ -271,7 +271,8 @@ impl Case {
                         let failures = std::fs::read_to_string(self.at("out/failures.csv"));
                         let failures = failures.expect("there");
                         assert_eq!(code, Some(1), "{what}");
-                        assert!(failures.contains(self.name), "{what} is not named: {failures}");
+                        assert!(told.contains(self.name), "{what} is not named: {told}");
+                        assert!(!failures.contains(self.name), "{what} is named: {failures}");
                     }
                 }
                 // Values of the old content are not kept under what is there now.

@@ -204,7 +204,7 @@ fn measured(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Seen> {
     let rows = abscope::extract(&case, &plan()?);
     Ok(Seen {
         values: rows.iter().map(described).collect(),
-        told: case.warnings.into_iter().collect(),
+        told: case.warnings.iter().map(ToString::to_string).collect(),
     })
 }
 

@@ -92,7 +92,7 @@ impl Failure {
             })
         };
         let way_out = match error.remedy() {
-            Some(remedy) => Cow::Owned(way_out(remedy).told(case.identify)),
+            Some(remedy) => Cow::Owned(written(way_out(remedy), case)),
             None => by_kind(),
         };
         let whole = error.statement();
@@ -116,10 +116,15 @@ impl Failure {
         Self::new(
             case,
             stage,
-            &format!("internal error: {}", Message::from(text).told(case.identify)),
+            &format!("internal error: {}", written(text.into(), case)),
             "a fault of abscope: report it with this row; the other cases are not concerned",
         )
     }
+}
+
+/// A message as it may be written down of a case.
+fn written(message: Message, case: &CaseRequest) -> String {
+    if case.identify { message.to_string() } else { message.withheld() }
 }
 
 /// What a file is to a case that is read from it.

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use super::Options;
 use super::manifest::CaseRequest;
 use crate::digest::hex;
-use crate::error::{Error, Result};
+use crate::error::{Error, Message, Result};
 use crate::features::{Column, ColumnKey, Columns};
 use crate::ingest::Scan;
 use crate::ingest::dicom::series::SlicePolicy;
@@ -95,7 +95,7 @@ enum StoredValue {
 
 impl Record {
     /// The record of a case, without scores and report.
-    pub fn new(patient: &str, carried: &[String], warnings: &[String], rows: &[Row]) -> Self {
+    pub fn new(patient: &str, carried: &[String], warnings: &[Message], rows: &[Row]) -> Self {
         let columns = rows.first().map(|row| row.columns().names().to_vec());
         let stored = |value: &Value| match *value {
             Ok(number) if number.is_finite() => StoredValue::Number(number),
@@ -106,7 +106,7 @@ impl Record {
         Self {
             patient: patient.to_owned(),
             carried: carried.to_vec(),
-            warnings: warnings.to_vec(),
+            warnings: warnings.iter().map(Message::withheld).collect(),
             scores: Vec::new(),
             report: false,
             cohort: None,

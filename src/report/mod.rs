@@ -184,7 +184,7 @@ impl Report<'_> {
             }
         }
         for warning in &case.warnings {
-            of(Severity::Caution, None, warning.clone());
+            of(Severity::Caution, None, warning.withheld());
         }
         all.extend(of_lesions(assessment, model.terms().len()));
         all.sort_by_key(|w| std::cmp::Reverse(w.severity));

@@ -6,6 +6,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use serde::{Serialize, Serializer};
+
 /// Unicode's interlinear annotation anchors, which no text that is exchanged has.
 const BEGIN: char = '\u{FFF9}';
 const END: char = '\u{FFFB}';
@@ -13,10 +15,12 @@ const END: char = '\u{FFFB}';
 /// What stands in place of what is withheld.
 pub const WITHHELD: &str = "[withheld]";
 
-/// A sentence or a part of one. As text it is whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A sentence or a part of one. As text it is whole, serialised it is [withheld](Message::withheld).
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Message {
     marked: String,
+    /// Whether everything in it may be written down.
+    open: bool,
 }
 
 /// What leads to a person, within a sentence under construction.
@@ -33,8 +37,22 @@ impl Message {
         &self.marked
     }
 
+    /// The same, of which everything may be written down.
+    #[must_use]
+    pub fn opened(self) -> Self {
+        Self { open: true, ..self }
+    }
+
+    /// Whether its text has this part.
+    pub fn contains(&self, part: &str) -> bool {
+        self.to_string().contains(part)
+    }
+
     /// Without what leads to a person: what was marked, and UIDs that came with the words of others.
     pub fn withheld(&self) -> String {
+        if self.open {
+            return self.to_string();
+        }
         let mut text = String::with_capacity(self.marked.len());
         let mut depth = 0usize;
         for c in self.marked.chars() {
@@ -51,11 +69,6 @@ impl Message {
             }
         }
         without_uids(&text)
-    }
-
-    /// Whole, or without what leads to a person.
-    pub fn told(&self, identify: bool) -> String {
-        if identify { self.to_string() } else { self.withheld() }
     }
 }
 
@@ -95,15 +108,47 @@ impl<T: Display> Display for Private<T> {
     }
 }
 
+/// As its text.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string(), f)
+    }
+}
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.withheld())
+    }
+}
+
 impl From<String> for Message {
     fn from(marked: String) -> Self {
-        Self { marked }
+        Self { marked, open: false }
     }
 }
 
 impl From<&str> for Message {
     fn from(text: &str) -> Self {
-        Self { marked: text.to_owned() }
+        text.to_owned().into()
+    }
+}
+
+/// Whether its text is this one.
+impl PartialEq<str> for Message {
+    fn eq(&self, text: &str) -> bool {
+        self.to_string() == text
+    }
+}
+
+impl PartialEq<&str> for Message {
+    fn eq(&self, text: &&str) -> bool {
+        *self == **text
+    }
+}
+
+impl PartialEq<String> for Message {
+    fn eq(&self, text: &String) -> bool {
+        *self == **text
     }
 }
 
@@ -117,8 +162,7 @@ mod tests {
         let outer = Message::from(format!("2 files: {}; export it", inner.marked()));
         assert_eq!(outer.to_string(), "2 files: DOE^JOHN/IM1 is cut off; export it");
         assert_eq!(outer.withheld(), "2 files: [withheld] is cut off; export it");
-        assert_eq!(outer.told(true), outer.to_string());
-        assert_eq!(outer.told(false), outer.withheld());
+        assert_eq!(outer.clone().opened().withheld(), outer.to_string());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Message;
 use crate::mask::Mask;
 use crate::volume::Volume;
 
@@ -21,7 +22,7 @@ pub struct Case {
     /// The files that were read.
     pub inputs: Vec<InputFile>,
     /// What the readers noticed.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Message>,
 }
 
 impl Case {

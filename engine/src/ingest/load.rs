@@ -26,11 +26,10 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
     options.check()?;
     let wanted = Wanted::of(options);
     let found = Found::at(image, mask, &wanted, options)?;
-    let mut warnings = told(&found.chosen.warnings, options);
+    let mut warnings = found.chosen.warnings.clone();
     let partial = found.chosen.delineation.is_some();
     let (image, labels, named) = found.read(&wanted, options)?;
-    warnings.extend(image.warnings);
-    warnings.extend(labels.warnings);
+    warnings.extend(image.warnings.into_iter().chain(labels.warnings).map(Message::from));
     let mut lesions = Vec::new();
     for region in wanted.among(labels.regions, &labels.there, mask)? {
         match pair::fit(&region.mask, image.volume.geometry(), options.regrid_mask, partial)
@@ -40,12 +39,13 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
                 let (all, within) = (region.mask.voxel_count(), fitted.voxel_count());
                 // A mask that is put on another grid has other voxels.
                 if !options.regrid_mask && within < all {
-                    warnings.push(format!(
+                    let text = format!(
                         "{}: {} of the {all} voxels of {} lie outside the image",
                         labels.input.name,
                         all - within,
                         region.called()
-                    ));
+                    );
+                    warnings.push(text.into());
                 }
                 lesions.push(Lesion {
                     site: sites::site_of(&region, options),
@@ -54,25 +54,28 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
                     mask: fitted,
                 });
             }
-            None => warnings.push(format!(
-                "{}: {} lies outside the image and was left out",
-                labels.input.name,
-                region.called()
-            )),
+            None => {
+                let (from, called) = (&labels.input.name, region.called());
+                let text = format!("{from}: {called} lies outside the image and was left out");
+                warnings.push(text.into());
+            }
         }
     }
     if lesions.is_empty() {
         return Err(Error::bad_data(mask, "has no lesion within the image"));
     }
     if partial {
-        warnings.extend(twice::warnings(&lesions));
+        warnings.extend(twice::warnings(&lesions).into_iter().map(Message::from));
     }
     sites::check_given(options, &lesions)?;
     if options.site_table.is_some() {
         for lesion in lesions.iter().filter(|l| l.site.is_none()) {
             let name = lesion.name.as_deref().unwrap_or(&lesion.id);
-            warnings.push(format!("no row of the table of sites matches \"{name}\""));
+            warnings.push(format!("no row of the table of sites matches \"{name}\"").into());
         }
+    }
+    if options.identify {
+        warnings = warnings.into_iter().map(Message::opened).collect();
     }
     let scan = Scan { study: named.study, series: named.series, ..image.scan };
     Ok(Case {
@@ -91,7 +94,7 @@ pub fn load(image: &Path, mask: &Path, options: &LoadOptions) -> Result<Case> {
 ///
 /// # Errors
 /// What the readers report; paths that leave a choice of series.
-pub fn load_image(image: &Path, options: &LoadOptions) -> Result<(Volume, Vec<String>)> {
+pub fn load_image(image: &Path, options: &LoadOptions) -> Result<(Volume, Vec<Message>)> {
     options.check()?;
     let (image, mut warnings) = match Source::open(image)? {
         Source::File(file) => (read::image_file(file, options)?, Vec::new()),
@@ -100,10 +103,10 @@ pub fn load_image(image: &Path, options: &LoadOptions) -> Result<(Volume, Vec<St
             let chosen = Selection::find(Some(&path), None, name, &Take::All)?;
             chosen.check()?;
             let series = chosen.series.as_ref().expect("an image was asked for");
-            (read::ct_series(series, options)?, told(&chosen.warnings, options))
+            (read::ct_series(series, options)?, chosen.warnings)
         }
     };
-    warnings.extend(image.warnings);
+    warnings.extend(image.warnings.into_iter().map(Message::from));
     Ok((image.volume, warnings))
 }
 
@@ -199,11 +202,6 @@ impl<'a> Found<'a> {
             }
         }
     }
-}
-
-/// What may be written down of what was noticed.
-fn told(warnings: &[Message], options: &LoadOptions) -> Vec<String> {
-    warnings.iter().map(|warning| warning.told(options.identify)).collect()
 }
 
 fn file((path, source): (&Path, Option<Source>)) -> Result<OpenFile> {
