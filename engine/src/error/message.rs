@@ -136,7 +136,8 @@ impl From<&str> for Message {
 /// Whether its text is this one.
 impl PartialEq<str> for Message {
     fn eq(&self, text: &str) -> bool {
-        self.to_string() == text
+        let whole = self.to_string();
+        whole == text
     }
 }
 
