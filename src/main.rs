@@ -10,7 +10,5 @@ use std::process::ExitCode;
 mod cli;
 
 fn main() -> ExitCode {
-    // `abscope features list | head` ends quietly, as other programs do.
-    sigpipe::reset();
     cli::run()
 }

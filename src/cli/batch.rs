@@ -29,6 +29,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::case;
+use super::console::{self, tell};
 
 /// Exit status where cases failed, each named, and the others are written.
 const SOME_FAILED: u8 = 1;
@@ -225,11 +226,11 @@ fn tell_left_out(unmatched: &[(PathBuf, String)]) {
     }
     for (problem, files) in by_problem {
         for path in files.iter().take(FILES_OF_A_PROBLEM) {
-            eprintln!("left out: {}: {problem}", shown(path));
+            tell!("left out: {}: {problem}", shown(path));
         }
         let more = files.len().saturating_sub(FILES_OF_A_PROBLEM);
         if more > 0 {
-            eprintln!("left out: {more} more files with this problem (--dry-run lists them)");
+            tell!("left out: {more} more files with this problem (--dry-run lists them)");
         }
     }
 }
@@ -252,11 +253,11 @@ fn cases(
 fn tell_joined(joined: &[Joined], most: usize) {
     for Joined { patient, images } in joined.iter().take(most) {
         let images: Vec<String> = images.iter().map(|image| shown(image)).collect();
-        eprintln!("taken for one patient ({patient}) by their names: {}", images.join(", "));
+        tell!("taken for one patient ({patient}) by their names: {}", images.join(", "));
     }
     let more = joined.len().saturating_sub(most);
     if more > 0 {
-        eprintln!("taken for one patient each: images of {more} more (--dry-run lists them)");
+        tell!("taken for one patient each: images of {more} more (--dry-run lists them)");
     }
 }
 
@@ -266,7 +267,7 @@ fn silence_panics() {
 }
 
 fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode> {
-    let mut table = CsvWriter::new(std::io::stdout());
+    let mut table = CsvWriter::new(console::Output::new());
     table.record([
         "case",
         "patient",
@@ -314,7 +315,7 @@ fn dry_run(discovery: &Discovery, options: &Options) -> anyhow::Result<ExitCode>
     table.flush()?;
     tell_joined(&discovery.joined, usize::MAX);
     for (path, reason) in &discovery.unmatched {
-        eprintln!("left out: {}: {reason}", shown(path));
+        tell!("left out: {}: {reason}", shown(path));
     }
     Ok(ExitCode::from(if failed > 0 { SOME_FAILED } else { 0 }))
 }
@@ -344,7 +345,7 @@ impl Log {
         let Ok(mut progress) = self.progress.lock() else { return };
         progress.note(event);
         match self.format {
-            LogFormat::Json => eprintln!("{}", as_json(event, &progress)),
+            LogFormat::Json => tell!("{}", as_json(event, &progress)),
             LogFormat::Text => self.text(event, &progress),
         }
     }
@@ -389,8 +390,8 @@ impl Log {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.println(console::printable(text)),
+            None => tell!("{text}"),
         }
     }
 
@@ -403,14 +404,14 @@ impl Log {
     fn end(&self, summary: &Summary, output: &Path) {
         let Summary { cases, done, resumed, lesions, failed, warnings } = summary;
         match self.format {
-            LogFormat::Json => eprintln!(
+            LogFormat::Json => tell!(
                 "{}",
                 json!({
                     "event": "end", "cases": cases, "done": done, "resumed": resumed,
                     "lesions": lesions, "failed": failed, "warnings": warnings,
                 })
             ),
-            LogFormat::Text => eprintln!(
+            LogFormat::Text => tell!(
                 "{done} of {cases} cases ({lesions} lesions) are in {}; {failed} failed \
                  (failures.csv), {warnings} warnings (warnings.csv)",
                 shown(output)

@@ -12,6 +12,7 @@ use abscope::table::{diagnostics, json, write_csv};
 use anyhow::{Context, bail};
 
 use super::case::{self, CaseArgs};
+use super::console::tell;
 
 /// Compute the features of every lesion.
 #[derive(clap::Args)]
@@ -40,7 +41,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let checks = args.diagnostics.as_deref().map(ChecksFile::create).transpose()?;
     let case = args.case.load()?;
     for warning in &case.warnings {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
     let rows = abscope::extract::extract(&case, &plan);
     match format {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::console::{self, say};
 use abscope::features::table::Edge;
 use abscope::features::{FEATURES, Family, Feature, documentation, lookup};
 use anyhow::bail;
@@ -46,13 +47,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Action::List { family, json } => {
             let wanted = |f: &&Feature| family.is_none_or(|family| f.family() == family);
             let features: Vec<_> = FEATURES.iter().filter(wanted).collect();
-            if json { print_json(&features)? } else { list(&features) }
+            if json { print_json(&features)? } else { list(&features)? }
         }
         Action::Explain { name, json } => match lookup::find(&name) {
             Ok(features) if json => print_json(&features)?,
             Ok(features) => {
                 let pages: Vec<_> = features.iter().map(|f| explanation(f)).collect();
-                print!("{}", pages.join("\n"));
+                console::data(pages.join("\n"))?;
             }
             Err(similar) => {
                 bail!(
@@ -61,8 +62,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 )
             }
         },
-        Action::Docs { filters: false } => print!("{}", documentation::page()),
-        Action::Docs { filters: true } => print!("{}", abscope::filters::documentation::page()),
+        Action::Docs { filters: false } => console::data(documentation::page())?,
+        Action::Docs { filters: true } => {
+            console::data(abscope::filters::documentation::page())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,15 +77,15 @@ fn family(name: &str) -> Result<Family, String> {
     })
 }
 
-fn list(features: &[&Feature]) {
+fn list(features: &[&Feature]) -> anyhow::Result<()> {
     let mut last = None;
     for f in features {
         if last.replace(f.family()) != Some(f.family()) {
-            println!("\n{} ({})", documentation::heading(f.family()), f.family().name());
+            say!("\n{} ({})", documentation::heading(f.family()), f.family().name())?;
         }
-        println!("  {:<26} {}  {:<7} {}", f.id, f.ibsi, f.unit.symbol(), f.name);
+        say!("  {:<26} {}  {:<7} {}", f.id, f.ibsi, f.unit.symbol(), f.name)?;
     }
-    println!("\n{} features; `abscope features explain ID` says more.", features.len());
+    say!("\n{} features; `abscope features explain ID` says more.", features.len())
 }
 
 fn explanation(f: &Feature) -> String {
@@ -131,8 +134,7 @@ fn print_json(features: &[&Feature]) -> anyhow::Result<()> {
             })
         })
         .collect();
-    println!("{}", serde_json::to_string_pretty(&list)?);
-    Ok(())
+    say!("{}", serde_json::to_string_pretty(&list)?)
 }
 
 /// What a degenerate region gives: a number, `"value"`, or the reason why there is none.

@@ -14,6 +14,7 @@ use abscope::preprocess::resample::WorkingGrid;
 use anyhow::{Context, ensure};
 
 use super::case;
+use super::console::tell;
 
 /// Write the response maps of the settings' filters, over the whole image, resampled as the
 /// settings say.
@@ -57,7 +58,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         LoadOptions::default().series(args.series).uneven_slices(args.uneven_slices.into());
     let (volume, warnings) = load_image(&args.image, &options)?;
     for warning in &warnings {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
     let spacing = plan.processing().resampling.spacing_mm.resolve(volume.geometry().spacing);
     let grid = WorkingGrid::new(volume.geometry(), spacing);
@@ -68,7 +69,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         for (name, map) in filters::respond(filter, voxels.view(), grid.geometry.spacing)? {
             nifti::write(&folder.file(&format!("{name}.nii.gz")), &grid.geometry, map.view())
                 .with_context(|| format!("response map {name}"))?;
-            eprintln!("{name}");
+            tell!("{name}");
         }
     }
     folder.finish()?;

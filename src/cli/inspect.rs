@@ -1,10 +1,10 @@
 //! `abscope inspect`: what a folder holds, and what is wrong with it.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::console;
 use abscope::geometry::Geometry;
 use abscope::ingest::dicom::catalogue::{Catalogue, Delineation, Patient, Problem, Series};
 use abscope::ingest::dicom::{lesions, series};
@@ -143,9 +143,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         tree(&inspection)
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {}
-        written => written?,
+    match args.json {
+        true => console::data(text)?,
+        false => console::line(text.trim_end())?,
     }
     let unreadable = catalogue.problems.iter().any(|p| p.unreadable)
         || inspection.nifti.iter().any(|n| n.problem.is_some())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::console::tell;
 use abscope::batch::merge;
 use abscope::paths::shown;
 
@@ -23,7 +24,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let summary = merge::merge(&args.shards, &args.output, &|_| {})?;
-    eprintln!(
+    tell!(
         "{} of {} cases ({} lesions) are in {}; {} failed (failures.csv)",
         summary.done,
         summary.cases,

@@ -2,12 +2,16 @@
 //!
 //! Exit status: 0 all done; 1 some cases failed, each named; 2 the request could not be run.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use abscope::ingest::pseudonyms;
+use abscope::paths::shown;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod batch;
 mod case;
+mod console;
 mod extract;
 mod features;
 mod filter;
@@ -67,11 +71,34 @@ pub(crate) fn run() -> ExitCode {
     let matches = command.get_matches_mut();
     let hints = Hints::of(&command, &matches);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    match execute(cli) {
+    let key = NewKey::watch();
+    let done = execute(cli);
+    key.tell();
+    match done {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("error: {}", hints.explain(&error));
+            console::tell!("error: {}", hints.explain(&error));
             ExitCode::from(CANNOT_RUN)
+        }
+    }
+}
+
+/// The user's key of pseudonyms, where there is none yet: that one is made is told, since nobody who
+/// has lost his would notice otherwise.
+struct NewKey(Option<PathBuf>);
+
+impl NewKey {
+    fn watch() -> Self {
+        Self(pseudonyms::user_key().ok().filter(|path| !path.exists()))
+    }
+
+    fn tell(self) {
+        if let Some(path) = self.0.filter(|path| path.exists()) {
+            console::tell!(
+                "note: made a key for pseudonyms, {}: keep it; patients have other pseudonyms than under \
+                 any other key",
+                shown(&path)
+            );
         }
     }
 }

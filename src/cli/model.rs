@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::console::{self, say, tell};
 use abscope::ingest::sha256;
 use abscope::output::OutputFile;
 use abscope::signature::file::{Covariate, SignatureFile};
@@ -56,15 +57,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Show { file, settings: true, .. } => {
             let plan = Resolved::read(&file)?.trained()?.clone();
-            println!("# plan {}\n{}", plan.hash(), plan.to_toml().trim_end());
+            say!("# plan {}\n{}", plan.hash(), plan.to_toml().trim_end())?;
         }
         Action::Show { file, json: true, .. } => {
             let resolved = Resolved::read(&file)?;
             let file = resolved.file();
             let document = serde_json::json!({ "hash": file.hash(), "model": file });
-            println!("{}", serde_json::to_string_pretty(&document)?);
+            say!("{}", serde_json::to_string_pretty(&document)?)?;
         }
-        Action::Show { file, .. } => print!("{}", summary(Resolved::read(&file)?.file())),
+        Action::Show { file, .. } => console::data(summary(Resolved::read(&file)?.file()))?,
         Action::Check { file } => return check(&file),
         Action::Calibrate { file, features, cohort, output } => {
             calibrate(&file, &features, &cohort, &output)?;
@@ -76,7 +77,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn check(path: &Path) -> anyhow::Result<ExitCode> {
     match Resolved::read(path)? {
         Resolved::Complete(model) => {
-            println!("{}: valid and complete, signature {}", path.display(), model.hash());
+            say!("{}: valid and complete, signature {}", path.display(), model.hash())?;
             Ok(ExitCode::SUCCESS)
         }
         Resolved::Incomplete(incomplete) => {
@@ -101,7 +102,7 @@ fn calibrate(file: &Path, features: &Path, cohort: &str, output: &Path) -> anyho
     out.write_all(completed.file().to_toml().as_bytes())?;
     out.finish()?;
     if let Some(calibration) = &completed.file().calibration {
-        eprintln!("note: {}", calibration.statement);
+        tell!("note: {}", calibration.statement);
     }
     Ok(())
 }

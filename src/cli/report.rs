@@ -13,6 +13,7 @@ use abscope::signature::score::Origin;
 use anyhow::ensure;
 
 use super::case::CaseArgs;
+use super::console::{say, tell};
 
 /// Fewer perturbations give no SD worth having; more than the upper bound, no better one.
 const PERTURBATIONS: std::ops::RangeInclusive<usize> = 10..=10_000;
@@ -66,7 +67,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let output = OutputFolder::create(&args.output, args.force)?;
     let case = args.case.load()?;
     for warning in &case.warnings {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     }
     let examined = examine(&case, plan);
     let options = AssessOptions::default().perturbations(args.perturbations).seed(args.seed);
@@ -76,10 +77,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let assessment = report.assessment();
     for sentence in &assessment.headline {
-        println!("{sentence}");
+        say!("{sentence}")?;
     }
     for lesion in &assessment.unscored {
-        eprintln!("warning: {}", lesion.reason);
+        tell!("warning: {}", lesion.reason);
     }
     Ok(ExitCode::from(u8::from(!assessment.unscored.is_empty())))
 }

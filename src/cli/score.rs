@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::console::tell;
 use abscope::output::OutputFile;
 use abscope::paths::shown;
 use abscope::patient::scores::Provenance;
@@ -41,12 +42,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     output.write(&model, &patients)?;
     let note = model.note();
     if !note.is_empty() {
-        eprintln!("note: {note}");
+        tell!("note: {note}");
     }
     let unscored: usize = patients.iter().map(|p| p.unscored.len()).sum();
     for patient in &patients {
         for lesion in &patient.unscored {
-            eprintln!("warning: patient {}: {}", patient.patient, lesion.reason);
+            tell!("warning: patient {}: {}", patient.patient, lesion.reason);
         }
     }
     Ok(ExitCode::from(u8::from(unscored > 0)))

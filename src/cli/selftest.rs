@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use super::console::say;
 use abscope::features::{Family, documentation};
 use abscope::selftest::{self, Comparison, Dataset, DatasetReport, MapComparison, RESPONSE_MAPS};
 use rayon::prelude::*;
@@ -30,12 +31,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let results = Results::of(args.data.as_deref())?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&results.document())?);
+        say!("{}", serde_json::to_string_pretty(&results.document())?)?;
     } else {
-        results.print_tables();
-        results.print_failures();
-        println!("{}, {:.1} s", results.verdict(), started.elapsed().as_secs_f64());
-        results.print_left_out();
+        results.print_tables()?;
+        results.print_failures()?;
+        say!("{}, {:.1} s", results.verdict(), started.elapsed().as_secs_f64())?;
+        results.print_left_out()?;
     }
     Ok(if results.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -97,24 +98,24 @@ impl Results {
         })
     }
 
-    fn print_tables(&self) {
-        println!("abscope {} against the reference values of the IBSI", env!("CARGO_PKG_VERSION"));
+    fn print_tables(&self) -> anyhow::Result<()> {
+        say!("abscope {} against the reference values of the IBSI", env!("CARGO_PKG_VERSION"))?;
         for report in &self.datasets {
-            print_heading(report.dataset.title(), "missing");
+            print_heading(report.dataset.title(), "missing")?;
             for (name, rows) in groups(report) {
-                println!("{}", tally(&name, &rows));
+                say!("{}", tally(&name, &rows))?;
             }
         }
         if !self.maps.is_empty() {
-            print_heading("Digital phantoms, response maps of the filters", "largest");
+            print_heading("Digital phantoms, response maps of the filters", "largest")?;
             for (kind, maps) in by_kind(&self.maps) {
-                println!("{}", map_tally(kind, &maps));
+                say!("{}", map_tally(kind, &maps))?;
             }
         }
-        println!();
+        say!("")
     }
 
-    fn print_failures(&self) {
+    fn print_failures(&self) -> anyhow::Result<()> {
         let rows = self.features(false).into_iter().chain(self.features(true)).chain(self.steps());
         let rows = rows.filter(|c| !c.passed).map(Comparison::describe);
         let maps = self.maps.iter().filter(|m| !m.passed).map(|m| {
@@ -123,11 +124,12 @@ impl Results {
         });
         let failed: Vec<String> = rows.chain(maps).collect();
         for line in &failed {
-            println!("✗ {line}");
+            say!("✗ {line}")?;
         }
         if !failed.is_empty() {
-            println!();
+            say!("")?;
         }
+        Ok(())
     }
 
     fn verdict(&self) -> String {
@@ -152,13 +154,14 @@ impl Results {
         line
     }
 
-    fn print_left_out(&self) {
+    fn print_left_out(&self) -> anyhow::Result<()> {
         if self.datasets.len() == 1 {
-            println!("The CT phantom was not run: --data DIR adds it.");
+            say!("The CT phantom was not run: --data DIR adds it.")?;
         }
         if self.maps.is_empty() {
-            println!("The response maps were not compared: --data DIR adds them.");
+            say!("The response maps were not compared: --data DIR adds them.")?;
         }
+        Ok(())
     }
 }
 
@@ -198,9 +201,9 @@ fn by_kind(maps: &[MapComparison]) -> Vec<(&'static str, Vec<&MapComparison>)> {
     kinds
 }
 
-fn print_heading(title: &str, last: &str) {
-    println!("\n{title}\n  {:<36} {:>6} {:>10} {last:>9}", "", "rows", "within");
-    println!("  {}", "─".repeat(67));
+fn print_heading(title: &str, last: &str) -> anyhow::Result<()> {
+    say!("\n{title}\n  {:<36} {:>6} {:>10} {last:>9}", "", "rows", "within")?;
+    say!("  {}", "─".repeat(67))
 }
 
 fn line(name: &str, rows: usize, passed: usize, last: &str) -> String {

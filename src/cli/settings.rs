@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::case;
+use super::console::say;
 use abscope::paths::shown;
 
 /// Show or check extraction settings.
@@ -35,16 +36,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
         Action::Show { file, json: false } => {
             let plan = case::plan(file.as_ref())?;
-            println!("# plan {}\n{}", plan.hash(), plan.to_toml().trim_end());
+            say!("# plan {}\n{}", plan.hash(), plan.to_toml().trim_end())?;
         }
         Action::Show { file, json: true } => {
             let plan = case::plan(file.as_ref())?;
             let document = serde_json::json!({ "hash": plan.hash(), "plan": plan });
-            println!("{}", serde_json::to_string_pretty(&document)?);
+            say!("{}", serde_json::to_string_pretty(&document)?)?;
         }
         Action::Check { file } => {
             let plan = case::plan(Some(&file))?;
-            println!("{}: valid, plan {}", shown(&file), plan.hash());
+            say!("{}: valid, plan {}", shown(&file), plan.hash())?;
         }
     }
     Ok(ExitCode::SUCCESS)

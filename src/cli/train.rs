@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::console::tell;
 use abscope::output::{OutputFile, OutputFolder};
 use abscope::train::report::{self, checklist};
 use abscope::train::{Config, Prepared};
@@ -43,7 +44,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => None,
     };
     for note in &prepared.notes {
-        eprintln!("note: {note}");
+        tell!("note: {note}");
     }
     let trained = abscope::train::train(&prepared, &config)?;
     output.write_all(trained.model.file().to_toml().as_bytes())?;
@@ -59,13 +60,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             .interval
             .map(|[low, high]| format!(" ({low:.3} to {high:.3})"))
             .unwrap_or_default();
-        eprintln!("{} {:.3}{interval}: {}", measured.label, measured.value, measured.method);
+        tell!("{} {:.3}{interval}: {}", measured.label, measured.value, measured.method);
     }
     for missing in &trained.performance.unavailable {
-        eprintln!("note: no {}: {}", missing.what, missing.reason);
+        tell!("note: no {}: {}", missing.what, missing.reason);
     }
     if let Some(permutation) = &trained.permutation {
-        eprintln!("permutation test: p = {:.3}", permutation.p);
+        tell!("permutation test: p = {:.3}", permutation.p);
     }
     Ok(ExitCode::SUCCESS)
 }
