@@ -14,7 +14,7 @@ use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use tempfile::TempDir;
 
-const MODEL: &str = "models/demo_cd8_like/signature.toml";
+const MODEL: &str = "models/demo-simulated-infiltration.toml";
 
 /// A small image with its mask, a manifest and settings.
 fn case() -> TempDir {

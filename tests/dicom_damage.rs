@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use abscope::batch::discover::discover;
 use abscope::batch::manifest::Asked;
+use abscope::error::Message;
 use abscope::ingest::dicom::catalogue::Catalogue;
 use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::ingest::{Case, load};
@@ -50,7 +51,7 @@ fn refused(folder: &Path, parts: &[&str], what: &str) {
     }
 }
 
-fn sound(folder: &Path, slices: usize) -> Vec<String> {
+fn sound(folder: &Path, slices: usize) -> Vec<Message> {
     let case = read(folder).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(case.volume.geometry().size[2], slices);
     assert_eq!(case.lesions[0].mask.voxel_count(), 18);

@@ -86,7 +86,7 @@ fn where_nothing_is_a_lesion_all_are_listed() {
     let error = read(&renamed(folder.path(), &rois), common::options()).expect_err("nothing");
     let Some(Remedy::NameLesions { there }) = error.remedy() else { panic!("{error}") };
     assert_eq!(there.len(), 5);
-    assert_eq!(there[0], "1 (Body, EXTERNAL)".into());
+    assert_eq!(there[0], "1 (Body, EXTERNAL)");
 }
 
 /// Runs `batch --dry-run` on a manifest with these rows below `header`, and gives exit status, lesions

@@ -11,9 +11,8 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anyhow::Context;
 
-/// Exit status of a program whose reader went away (128 and the number of SIGPIPE), as in
-/// `abscope features list | head`.
-const READER_GONE: i32 = 141;
+/// Exit status of a program whose reader went away (128 and the number of SIGPIPE).
+pub(crate) const READER_GONE: u8 = 141;
 
 /// Writes a line of a result for people to standard output.
 macro_rules! say {
@@ -50,7 +49,14 @@ pub(crate) fn remark(text: &str) {
     let _ = io::stderr().lock().write_all(format!("{}\n", printable(text)).as_bytes());
 }
 
-/// Standard output as a writer of results. A reader that has gone away ends the program without a word.
+/// Whether a command ended because nobody reads its output any more, as in
+/// `abscope features list | head`: nothing has to be said of it.
+pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
+
+/// Standard output as a writer of results.
 pub(crate) struct Output {
     is_terminal: bool,
 }
@@ -64,25 +70,17 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut out = io::stdout().lock();
-        let written = match self.is_terminal {
+        match self.is_terminal {
             false => out.write(bytes),
             true => {
                 let text = String::from_utf8_lossy(bytes);
                 out.write_all(printable(&text).as_bytes()).map(|()| bytes.len())
             }
-        };
-        or_gone(written)
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        or_gone(io::stdout().flush())
-    }
-}
-
-fn or_gone<T>(written: io::Result<T>) -> io::Result<T> {
-    match written {
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(READER_GONE),
-        written => written,
+        io::stdout().flush()
     }
 }
 

@@ -76,6 +76,7 @@ pub(crate) fn run() -> ExitCode {
     key.tell();
     match done {
         Ok(status) => status,
+        Err(error) if console::is_reader_gone(&error) => ExitCode::from(console::READER_GONE),
         Err(error) => {
             console::tell!("error: {}", hints.explain(&error));
             ExitCode::from(CANNOT_RUN)
