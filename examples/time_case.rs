@@ -15,12 +15,15 @@ use abscope::plan::Plan;
 use abscope::settings::Settings;
 use anyhow::bail;
 
+/// The one of the command line.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [image, mask, settings, threads, repetitions] = arguments.as_slice() else {
         bail!("give IMAGE MASK SETTINGS THREADS REPETITIONS");
     };
-    abscope::memory::keep_freed_blocks();
     rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
     let plan = Plan::resolve(&Settings::read(Path::new(settings))?)?;
 

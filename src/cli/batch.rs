@@ -18,6 +18,7 @@ use abscope::csv_file::CsvWriter;
 use abscope::ingest::dicom::source::is_archive;
 use abscope::ingest::pseudonyms::Pseudonyms;
 use abscope::ingest::sites::SiteTable;
+use abscope::memory::keep_for_images;
 use abscope::output::OutputFile;
 use abscope::paths::shown;
 use abscope::plan::Plan;
@@ -36,6 +37,9 @@ const SOME_FAILED: u8 = 1;
 
 /// Files of one problem that are named, each on a line.
 const FILES_OF_A_PROBLEM: usize = 3;
+
+/// This part of the memory may hold room of images that were given up, for the next ones.
+const IMAGES_KEPT: u64 = 8;
 
 /// Extract a whole cohort to one table.
 ///
@@ -158,7 +162,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         "--perturbations is {}; give 0, or 10 to 10000",
         args.perturbations
     );
-    abscope::memory::return_freed_images();
+    let memory = args.memory.unwrap_or_else(default_bytes);
+    keep_for_images(usize::try_from(memory / IMAGES_KEPT).unwrap_or(usize::MAX));
     let model = args.model.as_ref().map(|path| Model::read(path)).transpose()?;
     let plan = plan(args.settings.as_ref(), model.as_ref())?;
     let options = Options {
@@ -166,7 +171,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         model,
         perturbations: args.perturbations,
         format: args.format.into(),
-        memory: args.memory.unwrap_or_else(default_bytes),
+        memory,
         shard: args.shard,
         regrid_mask: args.regrid_mask,
         uneven_slices: args.uneven_slices.into(),

@@ -87,7 +87,6 @@ impl From<UnevenSlices> for SlicePolicy {
 
 impl CaseArgs {
     pub(crate) fn load(&self) -> anyhow::Result<Case> {
-        abscope::memory::keep_freed_blocks();
         let options = LoadOptions::default()
             .labels(&self.labels)
             .roi(&self.roi)

@@ -2,38 +2,34 @@
 
 use std::io;
 
-#[cfg(target_os = "linux")]
-use memmap2::Advice;
 use memmap2::MmapMut;
+
+use crate::memory;
 
 /// Memory that a reader fills. It is no file's: what a file holds is copied into it.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    pages: MmapMut,
+    /// There until it is dropped.
+    pages: Option<MmapMut>,
     len: usize,
 }
 
-/// Zeroed memory for `len` bytes, in huge pages where the system has them: a CT of 150 MB would
-/// otherwise spend a quarter of its loading time on page faults. What is never touched takes no
-/// memory.
+/// Memory for `len` bytes, all of which the reader is to fill: they hold anything. What is never touched
+/// takes no memory.
 ///
 /// # Errors
 /// If the system refuses that much memory.
-pub(crate) fn zeroed(len: usize) -> io::Result<Memory> {
-    let pages = MmapMut::map_anon(len.max(1))?;
-    // Advice only: without huge pages everything works the same, slower.
-    #[cfg(target_os = "linux")]
-    let _ = pages.advise(Advice::HugePage);
-    Ok(Memory { pages, len })
+pub(crate) fn room(len: usize) -> io::Result<Memory> {
+    Ok(Memory { pages: Some(memory::take(len)?), len })
 }
 
 impl Memory {
     /// The same bytes with more room behind them.
     ///
     /// # Errors
-    /// As [`zeroed`].
+    /// As [`room`].
     pub(crate) fn extended(self, len: usize) -> io::Result<Self> {
-        let mut longer = zeroed(len.max(self.len))?;
+        let mut longer = room(len.max(self.len))?;
         longer[..self.len].copy_from_slice(&self);
         Ok(longer)
     }
@@ -44,17 +40,25 @@ impl Memory {
     }
 }
 
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Some(pages) = self.pages.take() {
+            memory::give(pages);
+        }
+    }
+}
+
 impl std::ops::Deref for Memory {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.pages[..self.len]
+        &self.pages.as_ref().expect("pages until the drop")[..self.len]
     }
 }
 
 impl std::ops::DerefMut for Memory {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.pages[..self.len]
+        &mut self.pages.as_mut().expect("pages until the drop")[..self.len]
     }
 }
 

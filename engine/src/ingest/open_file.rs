@@ -128,7 +128,7 @@ impl OpenFile {
         let no_memory = |e| {
             Error::too_big(format!("its {} bytes need more memory than there is ({e})", room - 1))
         };
-        let first = allocated(room.min(RESERVED)).and_then(bytes::zeroed);
+        let first = allocated(room.min(RESERVED)).and_then(bytes::room);
         let mut memory = first.map_err(|e| no_memory(e).with_path(&self.path))?;
         let mut filled = 0;
         loop {

@@ -393,7 +393,7 @@ fn whole(
     let Some(scales) = scales else { return Ok(None) };
     let plane_len = stack.grid.size[0] * stack.grid.size[1];
     let count = stack.planes.len();
-    let mut memory = bytes::zeroed(2 * plane_len * count).map_err(|e| {
+    let mut memory = bytes::room(2 * plane_len * count).map_err(|e| {
         Error::too_big(format!("{count} slices need more memory than there is ({e})"))
     })?;
     let out: &mut [i16] = &mut bytemuck::cast_slice_mut(&mut memory)[..plane_len * count];

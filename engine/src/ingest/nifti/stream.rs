@@ -116,7 +116,7 @@ impl<'a> Stream<'a> {
         // The header was checked against what the file can hold, and memory that no bytes arrive for
         // is never touched.
         let memory = |len| {
-            bytes::zeroed(len).map_err(|e| {
+            bytes::room(len).map_err(|e| {
                 let problem = format!("its voxels need more memory than there is ({e})");
                 Error::too_big(problem).with_path(self.path)
             })
