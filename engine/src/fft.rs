@@ -7,7 +7,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use realfft::RealFftPlanner;
 use rustfft::num_complex::Complex64;
 use rustfft::{Fft, FftPlanner};
 
@@ -64,19 +63,6 @@ pub(crate) fn complex(n: usize, inverse: bool) -> Lines<Complex64> {
         let fft = planner.plan_fft_forward(n);
         Box::new(move |lines| fft.process(lines))
     }
-}
-
-/// The transform in space of real samples: the `nx / 2 + 1` columns along x that the others follow
-/// from.
-pub(crate) fn half_spectrum(mut samples: Vec<f64>, [nx, ny, nz]: [usize; 3]) -> Vec<Complex64> {
-    let columns = nx / 2 + 1;
-    let along_x = RealFftPlanner::new().plan_fft_forward(nx);
-    let mut spectrum = vec![Complex64::default(); columns * ny * nz];
-    spectrum.par_chunks_mut(columns).zip(samples.par_chunks_mut(nx)).for_each(|(out, row)| {
-        along_x.process(row, out).expect("lengths are the plan's");
-    });
-    drop(samples);
-    along_each(spectrum, [columns, ny, nz], 1..3, |_, n| complex(n, false))
 }
 
 /// Transforms of a slice; spectra are kept transposed.
@@ -178,30 +164,5 @@ mod tests {
             assert_eq!(turned(&turned(&once, ny), nz), values);
         }
         assert!(turned::<f64>(&[], 0).is_empty());
-    }
-
-    /// Oracle: the definition, sample by sample.
-    #[test]
-    fn the_half_spectrum_is_the_triple_sum() {
-        let [nx, ny, nz] = [5, 4, 3];
-        let samples: Vec<f64> = (0..nx * ny * nz).map(|i| ((i * 37) % 11) as f64 - 4.0).collect();
-        let spectrum = half_spectrum(samples.clone(), [nx, ny, nz]);
-        let columns = nx / 2 + 1;
-        assert_eq!(spectrum.len(), columns * ny * nz);
-        for (at, value) in spectrum.iter().enumerate() {
-            let [k, l, m] = [at % columns, at / columns % ny, at / (columns * ny)];
-            let sum: Complex64 = samples
-                .iter()
-                .enumerate()
-                .map(|(i, v)| {
-                    let [x, y, z] = [i % nx, i / nx % ny, i / (nx * ny)];
-                    let turns = (k * x) as f64 / nx as f64
-                        + (l * y) as f64 / ny as f64
-                        + (m * z) as f64 / nz as f64;
-                    Complex64::from_polar(*v, -2.0 * std::f64::consts::PI * turns)
-                })
-                .sum();
-            assert!((value - sum).norm() < 1e-9, "{value} {sum}");
-        }
     }
 }

@@ -116,7 +116,7 @@ impl Tables {
                 self.fail(&failure)?;
                 row.status = CaseStatus::Failed;
             }
-            Status::Waiting => {}
+            Status::Waiting | Status::PutOff { .. } => {}
         }
         self.cases.write(row.cells())
     }

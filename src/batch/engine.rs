@@ -4,15 +4,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failures::{Failure, Stage};
+use super::footprint::{self, Footprint};
 use super::journal::{self, Journal, Keys, Record, ReportFiles};
 use super::load::{guarded, load};
 use super::manifest::CaseRequest;
 use super::progress::Event;
 use super::schedule::{Budget, Share};
-use super::{Listener, Options, footprint, scores};
-use crate::error::{Error, Result};
+use super::{Listener, Options, scores};
+use crate::error::{Error, Remedy, Result};
 use crate::extract::extract;
-use crate::ingest::{Case, expected_bytes};
+use crate::ingest::{Case, Expected};
 use crate::plan::corrections::CORRECTIONS;
 use crate::report::examine;
 use crate::row::Row;
@@ -22,7 +23,13 @@ use crate::signature::score::Scorer;
 #[derive(Clone, Debug)]
 pub(super) enum Status {
     Waiting,
-    Done { key: String },
+    /// It does not fit beside other cases, and takes so many bytes by itself.
+    PutOff {
+        bytes: u64,
+    },
+    Done {
+        key: String,
+    },
     Failed(Failure),
 }
 
@@ -92,24 +99,55 @@ impl<'a> Engine<'a> {
             }
         }
         // One case more than threads: while its image is read, the others compute.
-        let budget = Budget::new(self.options.memory, rayon::current_num_threads() + 1);
-        let engine = &self;
-        let waiting = cases.iter().zip(&mut statuses);
+        let memory = self.options.memory.saturating_sub(footprint::PROGRAM);
+        let budget = Budget::new(memory, rayon::current_num_threads() + 1);
+        let is_open = |s: &Status| matches!(s, Status::Waiting | Status::PutOff { .. });
+        while statuses.iter().any(is_open) && !self.stop.is_set() {
+            self.side_by_side(&budget, cases, &mut statuses);
+        }
+        self.stop.into_result()?;
+        Ok((statuses, resumed))
+    }
+
+    /// Does the cases that are not done; some may be put off again.
+    fn side_by_side(&self, budget: &Budget, cases: &[&CaseRequest], statuses: &mut [Status]) {
         // Admission waits on this thread, which is none of the pool's: a thread that computes never
         // waits for memory that only it could give back.
         rayon::in_place_scope(|scope| {
-            for (case, status) in waiting.filter(|(_, s)| matches!(s, Status::Waiting)) {
-                let sizes = case.files().into_iter().map(expected_bytes);
-                let expected = sizes.fold(0, u64::saturating_add);
-                let share = budget.admit(expected);
-                if engine.stop.is_set() {
+            for (case, status) in cases.iter().zip(statuses) {
+                let expected = match *status {
+                    Status::Waiting => case.expected(),
+                    Status::PutOff { bytes } => Expected::Bytes(bytes),
+                    Status::Done { .. } | Status::Failed(_) => continue,
+                };
+                let share = match expected {
+                    Expected::Bytes(bytes) if bytes > budget.bytes() => {
+                        *status = self.told(Status::Failed(self.too_large(case, bytes)));
+                        continue;
+                    }
+                    Expected::Bytes(bytes) | Expected::AtMost(bytes) => {
+                        budget.admit(bytes.min(budget.bytes()))
+                    }
+                };
+                if self.stop.is_set() {
                     break;
                 }
-                scope.spawn(move |_| *status = engine.one(case, share));
+                scope.spawn(move |_| *status = self.one(case, share));
             }
         });
-        self.stop.into_result()?;
-        Ok((statuses, resumed))
+    }
+
+    /// The failure of a case that takes more than may be taken.
+    fn too_large(&self, case: &CaseRequest, bytes: u64) -> Failure {
+        let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+        let needed = bytes.saturating_add(footprint::PROGRAM);
+        let problem = format!(
+            "takes {} MiB of memory, by itself and on one thread, where {} MiB may be taken",
+            mebibytes(needed),
+            mebibytes(self.options.memory)
+        );
+        let error = Error::too_big(problem).with_remedy(Remedy::AllowMemory { bytes: needed });
+        Failure::of(case, Stage::Load, &error)
     }
 
     /// What is known of a case without reading its files.
@@ -136,17 +174,19 @@ impl<'a> Engine<'a> {
         }
         let status = self.load_and_extract(request, &mut share);
         match status {
-            Ok(status) => {
-                if let Status::Failed(failure) = &status {
-                    (self.listener)(&Event::Failed(failure));
-                }
-                status
-            }
+            Ok(status) => self.told(status),
             Err(error) => {
                 self.stop.with(error);
                 Status::Waiting
             }
         }
+    }
+
+    fn told(&self, status: Status) -> Status {
+        if let Status::Failed(failure) = &status {
+            (self.listener)(&Event::Failed(failure));
+        }
+        status
     }
 
     /// # Errors
@@ -158,7 +198,15 @@ impl<'a> Engine<'a> {
             Ok(case) => case,
             Err(failure) => return Ok(Status::Failed(failure)),
         };
-        share.measured(footprint::measured(&case, &self.options.plan));
+        let footprint = Footprint::of(&case, &self.options.plan);
+        let threads = rayon::current_num_threads();
+        let Some(threads) = share.fit(|available| footprint.within(available, threads)) else {
+            let bytes = footprint.bytes(1);
+            return Ok(match bytes > share.budget() {
+                true => Status::Failed(self.too_large(request, bytes)),
+                false => Status::PutOff { bytes },
+            });
+        };
         let content = content(&case);
         let key = self.keys.of(request, &content);
         let resumed = self.is_done(request, &key);
@@ -167,7 +215,7 @@ impl<'a> Engine<'a> {
             if let Some(version) = self.keys.corrected(request, &content, is_done) {
                 (self.listener)(&Event::Corrected { case: request.order, version });
             }
-            let (record, report) = match self.record(request, &case) {
+            let (record, report) = match on(threads, || self.record(request, &case)) {
                 Ok(made) => made,
                 Err(failure) => return Ok(Status::Failed(failure)),
             };
@@ -200,6 +248,18 @@ impl<'a> Engine<'a> {
         let mut record = record(examined.rows());
         let report = scores::add(&mut record, request, &examined, scorer, self.options);
         Ok((record, report))
+    }
+}
+
+/// Runs `work` on so many threads of its own, if they are fewer than those of the pool that it runs in.
+fn on<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    if threads >= rayon::current_num_threads() {
+        return work();
+    }
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(work),
+        // Without threads of its own it takes more memory, and gives the same.
+        Err(_) => work(),
     }
 }
 

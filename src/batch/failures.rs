@@ -161,6 +161,10 @@ fn way_out(remedy: &Remedy) -> Message {
             return text.into();
         }
         Remedy::NameDelineation { .. } => "name one of their files as the mask",
+        Remedy::AllowMemory { bytes } => {
+            let needed = bytes.div_ceil(1 << 20);
+            return format!("allow {needed} MiB of memory; then run the cohort again").into();
+        }
         Remedy::GiveSite { .. } => "fill in the manifest's column site",
         Remedy::GiveKvp => "fill in the manifest's column kvp",
         other => return other.message(),

@@ -1,49 +1,93 @@
-//! What a loaded case takes of the memory.
+//! What a loaded case takes of the memory, with as many threads as work on it.
 
-use crate::features::RADIUS_MM;
+use crate::features::{Column, RADIUS_MM};
 use crate::filters::{self, Boundary, Dimension, Filter, FilterSettings};
 use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::preprocess::resample::WorkingGrid;
 use crate::volume::Volume;
 
+/// Bytes that the program itself takes: its code, tables, stacks, and what the allocator keeps.
+pub(super) const PROGRAM: u64 = 24 << 20;
 /// Bytes that a voxel of a box takes while the features of one image of it are computed:
 /// intensities, masks, levels, zones and the neighbourhoods of one family at a time.
-const BYTES_PER_BOX_VOXEL: f64 = 48.0;
+const BYTES_PER_BOX_VOXEL: f64 = 32.0;
+/// Bytes that a voxel of a box takes besides for Moran's I and Geary's C: its row's spectra.
+const AUTOCORRELATION: f64 = 60.0;
+const AUTOCORRELATED: [&str; 2] = ["morph_moran_i", "morph_geary_c"];
 /// Bytes of a voxel of an image on its way through filters.
 const SAMPLE: f64 = 4.0;
 /// Bytes of a coefficient of a whole image's spectrum: real for a cosine series, else complex.
 const COSINE: f64 = 8.0;
 const COMPLEX: f64 = 16.0;
 
-/// What a loaded case takes, with the work to come, bytes.
-///
-/// As many lesions as there are threads are worked on at once: each has all of its response maps,
-/// and they are either being made or being described, an image on each thread.
-pub(super) fn measured(case: &Case, plan: &Plan) -> u64 {
-    let threads = rayon::current_num_threads();
-    let spacing = plan.processing().resampling.spacing_mm.resolve(case.volume.geometry().spacing);
-    let grid = WorkingGrid::new(case.volume.geometry(), spacing).geometry.size;
-    let margin = plan.processing().ring.map_or(0.0, |ring| ring.outer_mm) + RADIUS_MM;
-    let mut boxes: Vec<[f64; 3]> = case
-        .lesions
-        .iter()
-        .map(|lesion| {
-            let native = lesion.mask.grid().spacing;
-            let size = lesion.mask.bounds().size();
-            std::array::from_fn(|a| (size[a] as f64 * native[a] + 2.0 * margin) / spacing[a])
-        })
-        .collect();
-    boxes.sort_by(|a, b| f64::total_cmp(&voxels(b), &voxels(a)));
+/// What a loaded case takes, and what the work to come takes besides.
+pub(super) struct Footprint {
+    /// Bytes of image and masks.
+    loaded: u64,
+    /// The boxes of the lesions on the working grid, the largest first, voxels.
+    boxes: Vec<[f64; 3]>,
+    bank: Bank,
+    /// Bytes that a voxel of the CT's box takes while it is described.
+    per_voxel: f64,
+}
 
-    let bank = Bank::of(plan, spacing, grid.map(|n| n as f64));
-    let lesions = || boxes.iter().take(threads);
-    let held: f64 = lesions().map(|size| bank.maps as f64 * SAMPLE * voxels(size)).sum();
-    let made: f64 = lesions().map(|size| bank.making(size, threads)).sum();
-    let images = boxes.iter().flat_map(|size| std::iter::repeat_n(voxels(size), bank.images));
-    let described = images.take(threads).sum::<f64>() * BYTES_PER_BOX_VOXEL;
-    let masks: u64 = case.lesions.iter().map(|l| l.mask.inside().len() as u64).sum();
-    volume_bytes(&case.volume) + masks + (held + f64::max(made, described)) as u64
+impl Footprint {
+    pub(super) fn of(case: &Case, plan: &Plan) -> Self {
+        let native = case.volume.geometry().spacing;
+        let spacing = plan.processing().resampling.spacing_mm.resolve(native);
+        let grid = WorkingGrid::new(case.volume.geometry(), spacing).geometry.size;
+        let margin = plan.processing().ring.map_or(0.0, |ring| ring.outer_mm) + RADIUS_MM;
+        let mut boxes: Vec<[f64; 3]> = case
+            .lesions
+            .iter()
+            .map(|lesion| {
+                let native = lesion.mask.grid().spacing;
+                let size = lesion.mask.bounds().size();
+                std::array::from_fn(|a| {
+                    let grown = (size[a] as f64 * native[a] + 2.0 * margin) / spacing[a];
+                    grown.min(grid[a] as f64)
+                })
+            })
+            .collect();
+        boxes.sort_by(|a, b| f64::total_cmp(&voxels(b), &voxels(a)));
+        let masks: u64 = case.lesions.iter().map(|l| l.mask.inside().len() as u64).sum();
+        let correlates = |column: &Column| AUTOCORRELATED.contains(&column.feature.id);
+        let besides = if plan.columns().own().any(correlates) { AUTOCORRELATION } else { 0.0 };
+        Self {
+            loaded: volume_bytes(&case.volume) + masks,
+            boxes,
+            bank: Bank::of(plan, spacing, grid.map(|n| n as f64)),
+            per_voxel: BYTES_PER_BOX_VOXEL + besides,
+        }
+    }
+
+    /// Bytes that the case takes on so many threads.
+    ///
+    /// As many lesions as there are threads are worked on at once: each has all of its response maps,
+    /// and they are either being made or being described, an image on each thread.
+    pub(super) fn bytes(&self, threads: usize) -> u64 {
+        let Self { loaded, boxes, bank, per_voxel } = self;
+        let lesions = || boxes.iter().take(threads);
+        let held: f64 = lesions().map(|size| bank.maps as f64 * SAMPLE * voxels(size)).sum();
+        let made: f64 = lesions().map(|size| bank.making(size, threads)).sum();
+        let mut images: Vec<f64> = boxes
+            .iter()
+            .flat_map(|size| {
+                let maps = std::iter::repeat_n(BYTES_PER_BOX_VOXEL, bank.images - 1);
+                maps.chain([*per_voxel]).map(|bytes| bytes * voxels(size))
+            })
+            .collect();
+        images.sort_by(|a, b| f64::total_cmp(b, a));
+        let described = images.iter().take(threads).sum::<f64>();
+        loaded + (held + f64::max(made, described)) as u64
+    }
+
+    /// The most threads, up to `most`, on which the case takes no more than this, with what it takes.
+    pub(super) fn within(&self, available: u64, most: usize) -> Option<(u64, usize)> {
+        let fewer = std::iter::successors(Some(most), |&n| (n > 1).then_some(n / 2));
+        fewer.map(|n| (self.bytes(n), n)).find(|&(bytes, _)| bytes <= available)
+    }
 }
 
 fn voxels(size: &[f64; 3]) -> f64 {
@@ -159,12 +203,13 @@ fn volume_bytes(volume: &Volume) -> u64 {
 mod tests {
     use super::*;
     use crate::batch::testing::{self, BOX, SIZE};
+    use crate::ingest::Lesion;
 
     const WAVELET: &str = "[[filter]]\nname = \"w\"\nkind = \"wavelet\"\nwavelet = \"haar\"\n";
     const SIMONCELLI: &str = "[[filter]]\nname = \"s\"\nkind = \"simoncelli\"\n";
 
     fn bytes(filters: &str) -> usize {
-        measured(&testing::case(), &testing::plan(filters)) as usize
+        Footprint::of(&testing::case(), &testing::plan(filters)).bytes(2) as usize
     }
 
     #[test]
@@ -184,9 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn a_case_gets_as_many_threads_as_fit() {
+        let mut case = testing::case();
+        let lesion = case.lesions[0].clone();
+        case.lesions.extend((2..9).map(|id| Lesion { id: id.to_string(), ..lesion.clone() }));
+        let footprint = Footprint::of(&case, &testing::plan(WAVELET));
+        let of = |threads| footprint.bytes(threads);
+        assert!(of(1) < of(2) && of(2) < of(4));
+        assert_eq!(footprint.within(u64::MAX, 4), Some((of(4), 4)));
+        assert_eq!(footprint.within(of(4) - 1, 4), Some((of(2), 2)));
+        assert_eq!(footprint.within(of(1), 4), Some((of(1), 1)));
+        assert_eq!(footprint.within(of(1) - 1, 4), None);
+    }
+
+    #[test]
     fn a_filter_of_which_no_map_is_wanted_costs_nothing() {
         let plan = testing::plan(&format!("[features]\nmaps = [\"original\"]\n{SIMONCELLI}"));
-        let unwanted = measured(&testing::case(), &plan) as usize;
+        let unwanted = Footprint::of(&testing::case(), &plan).bytes(2) as usize;
         assert_eq!(unwanted, bytes(""));
         assert!(unwanted < bytes(SIMONCELLI));
     }

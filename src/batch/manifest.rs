@@ -20,7 +20,7 @@ use crate::csv_file::{CsvFile, CsvWriter, Record};
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::dicom::select::Selection;
-use crate::ingest::{LoadOptions, Scan};
+use crate::ingest::{Expected, LoadOptions, Scan};
 use crate::paths::shown;
 use crate::table::{Carried, is_own_name};
 
@@ -149,6 +149,11 @@ impl CaseRequest {
             Some(selection) => selection.files().into_iter().collect(),
             None => vec![&self.image_path, &self.mask_path],
         }
+    }
+
+    /// What reading the case takes of the memory.
+    pub fn expected(&self) -> Expected {
+        Expected::of(&self.image_path, &self.mask_path, self.selection.as_deref())
     }
 
     /// What the readers are asked for.

@@ -1,8 +1,8 @@
 //! How much may be in memory at once.
 //!
-//! A case is admitted when what it is expected to take fits what is left of the budget; when it is
-//! loaded, its measured size replaces the estimate. So memory is bounded by the budget, whatever the
-//! cohort. A case that is larger than the whole budget runs alone.
+//! A case is admitted when what reading it takes fits what is left of the budget; when it is loaded, what
+//! it takes from there on replaces that, if it fits. What does not fit beside others is put off and
+//! runs when it does. So memory is bounded by the budget, whatever the cohort.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -34,12 +34,17 @@ impl Budget {
         Self { bytes, cases: cases.max(1), used: Mutex::default(), freed: Condvar::new() }
     }
 
+    /// The whole of it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn used(&self) -> MutexGuard<'_, Used> {
         // A panic between two updates of plain numbers leaves nothing half done.
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a case of this size fits.
+    /// Waits until a case of this size fits. One that is larger than the whole budget runs alone.
     pub fn admit(&self, bytes: u64) -> Share<'_> {
         let fits = |used: &Used| {
             let alone = used.cases == 0;
@@ -56,13 +61,22 @@ impl Budget {
 }
 
 impl Share<'_> {
-    /// Replaces the estimate by what was measured.
-    pub fn measured(&mut self, bytes: u64) {
+    /// The whole budget.
+    pub fn budget(&self) -> u64 {
+        self.budget.bytes
+    }
+
+    /// Replaces the share by what `choose` makes of all that the other cases leave, unless that is
+    /// nothing; whether it is something.
+    pub fn fit<T>(&mut self, choose: impl FnOnce(u64) -> Option<(u64, T)>) -> Option<T> {
         let mut used = self.budget.used();
-        used.bytes = used.bytes.saturating_sub(self.bytes).saturating_add(bytes);
+        let others = used.bytes.saturating_sub(self.bytes);
+        let (bytes, chosen) = choose(self.budget.bytes.saturating_sub(others))?;
+        used.bytes = others.saturating_add(bytes);
         self.bytes = bytes;
         drop(used);
         self.budget.freed.notify_all();
+        Some(chosen)
     }
 }
 
@@ -136,8 +150,12 @@ mod tests {
         let share = budget.admit(1000);
         drop(share);
         let mut small = budget.admit(4);
-        small.measured(8);
+        assert_eq!(small.fit(|available| Some((8, available))), Some(10));
         assert_eq!(budget.used().bytes, 8);
+        let mut other = budget.admit(2);
+        assert_eq!(other.fit(|available| Some((1, available))), Some(2));
+        assert_eq!(small.fit(|available| (available > 9).then_some((10, ()))), None);
+        assert_eq!(budget.used().bytes, 9);
     }
 
     #[test]

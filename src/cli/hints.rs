@@ -83,6 +83,9 @@ impl Hints {
             Remedy::GiveSite { lesion } if self.has("site") => {
                 return format!("give --site {lesion}=SITE");
             }
+            Remedy::AllowMemory { bytes } if self.has("memory") => {
+                return format!("give --memory {}M", bytes.div_ceil(1 << 20));
+            }
             Remedy::GiveKvp if self.has("kvp") => "give --kvp",
             Remedy::GiveSite { .. } if self.name == "score" => "fill in the table's column site",
             Remedy::GiveKvp if self.name == "score" => "fill in the table's column kvp",
@@ -133,6 +136,7 @@ mod tests {
             Remedy::ScoreTable,
             Remedy::MatchFormat,
             Remedy::ListFeatures,
+            Remedy::AllowMemory { bytes: 1 << 30 },
         ]
     }
 

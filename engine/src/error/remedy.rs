@@ -64,6 +64,11 @@ pub enum Remedy {
     MatchFormat,
     /// Look a feature's id up.
     ListFeatures,
+    /// Allow more memory.
+    AllowMemory {
+        /// What is needed, bytes.
+        bytes: u64,
+    },
 }
 
 /// Which of several series is to be named.
@@ -142,6 +147,9 @@ impl Remedy {
             Self::NameLesions { .. } => {
                 return format!("name those that are all the same:{}", self.choices().marked())
                     .into();
+            }
+            Self::AllowMemory { bytes } => {
+                return format!("allow {} MiB of memory", bytes.div_ceil(1 << 20)).into();
             }
             Self::GiveSite { lesion } => {
                 return format!("give the site of lesion {lesion}").into();

@@ -20,7 +20,7 @@ mod twice;
 mod wanted;
 
 pub use case::{Case, InputFile, Lesion, Scan};
-pub use expected::expected_bytes;
+pub use expected::Expected;
 pub use load::{choose, load, load_image, pairs};
 pub use options::LoadOptions;
 pub use source::sha256;

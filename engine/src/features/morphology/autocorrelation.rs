@@ -5,10 +5,15 @@
 //! of Fourier transforms: n log n instead of n² operations. By Parseval's theorem the sums are read
 //! from the transforms without going back.
 
-use ndarray::Array3;
-use rustfft::num_complex::Complex64;
+use std::sync::Arc;
 
-use crate::fft::{fast_length, half_spectrum};
+use ndarray::Array3;
+use rayon::prelude::*;
+use realfft::{RealFftPlanner, RealToComplex};
+use rustfft::num_complex::Complex64;
+use rustfft::{Fft, FftPlanner};
+
+use crate::fft::fast_length;
 use crate::geometry::Vec3;
 use crate::value::{Missing, Value, ratio};
 
@@ -32,56 +37,167 @@ pub(super) fn moran_and_geary(
     if squares == 0.0 {
         return [Err(Missing::FlatRegion); 2];
     }
-    let (nz, ny, nx) = mask.dim();
-    let size = [nx, ny, nz].map(|n| fast_length(2 * n - 1));
+    let padded = Padded::new(mask.dim());
     let field = |f: &(dyn Fn(f64) -> f64 + Sync)| {
-        let mut padded = vec![0.0; size.iter().product()];
-        for ((z, y, x), &m) in mask.indexed_iter() {
-            if m {
-                let v = f64::from(intensities[[z, y, x]]) - mean;
-                padded[(z * size[1] + y) * size[0] + x] = f(v);
+        padded.rows(|z, y, row| {
+            let mut any = false;
+            for (x, to) in row.iter_mut().enumerate() {
+                if mask[[z, y, x]] {
+                    *to = f(f64::from(intensities[[z, y, x]]) - mean);
+                    any = true;
+                }
             }
-        }
-        half_spectrum(padded, size)
+            any
+        })
     };
-    let kernel = half_spectrum(inverse_distances(size, spacing), size);
-    let ones = field(&|_| 1.0);
-    let centred = field(&|v| v);
-    let squared = field(&|v| v * v);
-    // A real transform keeps half of the spectrum: inner columns stand for two.
-    let columns = size[0] / 2 + 1;
-    let correlate = |a: &[Complex64], b: &[Complex64]| -> f64 {
-        let sum: f64 = (0..a.len())
-            .map(|i| {
-                let column = i % columns;
-                let twice = if column == 0 || 2 * column == size[0] { 1.0 } else { 2.0 };
-                twice * kernel[i].re * (a[i].conj() * b[i]).re
-            })
-            .sum();
-        sum / size.iter().product::<usize>() as f64
-    };
-    let weights = correlate(&ones, &ones);
-    let products = correlate(&centred, &centred);
+    let [weights, products, mixed] =
+        padded.correlations(&field(&|_| 1.0), &field(&|v| v), &field(&|v| v * v), spacing);
     let moran = ratio(n * products, weights * squares);
-    let differences = 2.0 * (correlate(&squared, &ones) - products);
+    let differences = 2.0 * (mixed - products);
     let geary = ratio((n - 1.0) * differences, 2.0 * weights * squares);
     [moran, geary]
 }
 
-/// 1 / distance from the first sample, periodic; 0 for no distance.
-fn inverse_distances([nx, ny, nz]: [usize; 3], spacing: Vec3) -> Vec<f64> {
-    let along = |i: usize, n: usize, s: f64| (i.min(n - i) as f64 * s).powi(2);
-    let mut out = Vec::with_capacity(nx * ny * nz);
-    for z in 0..nz {
-        for y in 0..ny {
-            let rest = along(y, ny, spacing[1]) + along(z, nz, spacing[2]);
-            out.extend((0..nx).map(|x| {
-                let squared = rest + along(x, nx, spacing[0]);
-                if squared == 0.0 { 0.0 } else { 1.0 / squared.sqrt() }
-            }));
+/// A box within zeros, so wide that nothing meets itself from behind.
+///
+/// The transform along x is taken of the box's own rows; the other two, for which the zeros count, of one
+/// column of that at a time. So a voxel takes 56 bytes, where the whole transform takes 320.
+struct Padded {
+    /// The box.
+    within: [usize; 3],
+    /// With the zeros.
+    size: [usize; 3],
+    along_x: Arc<dyn RealToComplex<f64>>,
+    along_y: Arc<dyn Fft<f64>>,
+    along_z: Arc<dyn Fft<f64>>,
+}
+
+impl Padded {
+    fn new((nz, ny, nx): (usize, usize, usize)) -> Self {
+        let within = [nx, ny, nz];
+        let size = within.map(|n| fast_length(2 * n - 1));
+        let mut planner = FftPlanner::new();
+        Self {
+            within,
+            size,
+            along_x: RealFftPlanner::new().plan_fft_forward(size[0]),
+            along_y: planner.plan_fft_forward(size[1]),
+            along_z: planner.plan_fft_forward(size[2]),
         }
     }
-    out
+
+    /// Columns along x that the others follow from, samples being real.
+    fn columns(&self) -> usize {
+        self.size[0] / 2 + 1
+    }
+
+    /// The box's rows, transformed; `fill` says whether a row has anything but zeros. Shape (z, y,
+    /// column).
+    fn rows(&self, fill: impl Fn(usize, usize, &mut [f64]) -> bool + Sync) -> Vec<Complex64> {
+        let [nx, ny, nz] = self.within;
+        let mut out = vec![Complex64::default(); self.columns() * ny * nz];
+        out.par_chunks_mut(self.columns()).enumerate().for_each_init(
+            || vec![0.0; self.size[0]],
+            |row, (at, out)| {
+                row.fill(0.0);
+                if fill(at / ny, at % ny, &mut row[..nx]) {
+                    self.along_x.process(row, out).expect("lengths are the plan's");
+                }
+            },
+        );
+        out
+    }
+
+    /// 1 / distance from the first sample, periodic, and 0 for no distance; transformed along x, which
+    /// leaves it real. Shape (z, y, column), each axis up to the middle, from where it is its own mirror
+    /// image.
+    fn kernel(&self, spacing: Vec3) -> Vec<f64> {
+        let [sx, sy, sz] = self.size;
+        let columns = self.columns();
+        let mut out = vec![0.0; columns * (sy / 2 + 1) * (sz / 2 + 1)];
+        let line = || (vec![0.0; sx], vec![Complex64::default(); columns]);
+        out.par_chunks_mut(columns).enumerate().for_each_init(
+            line,
+            |(row, spectrum), (at, out)| {
+                let away = |i: usize, s: f64| (i as f64 * s).powi(2);
+                let rest =
+                    away(at % (sy / 2 + 1), spacing[1]) + away(at / (sy / 2 + 1), spacing[2]);
+                for (x, to) in row.iter_mut().enumerate() {
+                    let squared = rest + away(x.min(sx - x), spacing[0]);
+                    *to = if squared == 0.0 { 0.0 } else { 1.0 / squared.sqrt() };
+                }
+                self.along_x.process(row, spectrum).expect("lengths are the plan's");
+                for (to, value) in out.iter_mut().zip(spectrum) {
+                    *to = value.re;
+                }
+            },
+        );
+        out
+    }
+
+    /// The transforms along y and z of one column of lines along y. Shape (y, z).
+    fn plane(&self, lines: &mut [Complex64]) -> Vec<Complex64> {
+        let [_, sy, sz] = self.size;
+        self.along_y.process(lines);
+        let mut turned = vec![Complex64::default(); sy * sz];
+        for (z, line) in lines.chunks_exact(sy).enumerate() {
+            for (y, &value) in line.iter().enumerate() {
+                turned[y * sz + z] = value;
+            }
+        }
+        self.along_z.process(&mut turned);
+        turned
+    }
+
+    /// The sums over all pairs of samples, weighted with the inverse of their distance: of the first
+    /// field with itself, of the second with itself, and of the third with the first.
+    fn correlations(
+        &self,
+        ones: &[Complex64],
+        centred: &[Complex64],
+        squared: &[Complex64],
+        spacing: Vec3,
+    ) -> [f64; 3] {
+        let [sx, sy, sz] = self.size;
+        let [_, ny, nz] = self.within;
+        let columns = self.columns();
+        let kernel = self.kernel(spacing);
+        let of_column = |column: usize| {
+            let spectrum = |field: &[Complex64]| {
+                let mut lines = vec![Complex64::default(); sy * nz];
+                for (z, line) in lines.chunks_exact_mut(sy).enumerate() {
+                    for (y, to) in line[..ny].iter_mut().enumerate() {
+                        *to = field[(z * ny + y) * columns + column];
+                    }
+                }
+                self.plane(&mut lines)
+            };
+            let mut lines = vec![Complex64::default(); sy * sz];
+            for (z, line) in lines.chunks_exact_mut(sy).enumerate() {
+                for (y, to) in line.iter_mut().enumerate() {
+                    let (y, z) = (y.min(sy - y), z.min(sz - z));
+                    let value = kernel[(z * (sy / 2 + 1) + y) * columns + column];
+                    *to = Complex64::new(value, 0.0);
+                }
+            }
+            let weight = self.plane(&mut lines);
+            let [ones, centred, squared] = [ones, centred, squared].map(spectrum);
+            let mut sums = [0.0; 3];
+            for (i, weight) in weight.iter().enumerate() {
+                sums[0] += weight.re * ones[i].norm_sqr();
+                sums[1] += weight.re * centred[i].norm_sqr();
+                sums[2] += weight.re * (squared[i].conj() * ones[i]).re;
+            }
+            // An inner column stands for its mirror image as well.
+            let twice = if column == 0 || 2 * column == sx { 1.0 } else { 2.0 };
+            sums.map(|sum| twice * sum)
+        };
+        // In the order of the columns, whichever thread had them.
+        let of_columns: Vec<[f64; 3]> = (0..columns).into_par_iter().map(of_column).collect();
+        let count = (sx * sy * sz) as f64;
+        let total = |i: usize| of_columns.iter().map(|sums| sums[i]).sum::<f64>() / count;
+        [total(0), total(1), total(2)]
+    }
 }
 
 #[cfg(test)]
