@@ -210,7 +210,10 @@ fn where_nothing_tells_which_is_meant_the_choice_is_the_users() {
     let failures = rows(&out.path().join("out/failures.csv"));
     assert_eq!(failures.len(), 1);
     let (error, way_out) = (&failures[0]["error"], &failures[0]["way_out"]);
-    assert!(error.contains("RTSTRUCT (\"A\"); RTSTRUCT (\"B\")"), "{error}");
+    let both = "RTSTRUCT (\"[withheld]\"); RTSTRUCT (\"[withheld]\")";
+    assert!(error.contains(both), "{error}");
+    let told = said(&output);
+    assert!(told.contains("RTSTRUCT (\"A\"); RTSTRUCT (\"B\")"), "the console has it: {told}");
     assert!(way_out.contains("mask"), "{way_out}");
 }
 
