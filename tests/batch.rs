@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -102,48 +102,92 @@ fn shared() -> &'static Cohort {
     })
 }
 
-#[test]
-fn killed_at_twenty_random_moments_and_resumed_the_tables_are_those_of_an_unbroken_run() {
-    let cohort = Cohort::new(24);
-    let begin = Instant::now();
-    succeed(&cohort.run("unbroken", &["--threads", "2"]));
-    let whole = begin.elapsed();
-    let unbroken = cohort.tables("unbroken");
+/// The formats of a run, each with or without a signature.
+fn kinds(cohort: &Cohort) -> [Vec<String>; 3] {
+    let model = cohort.path("model.toml");
+    std::fs::write(&model, one_feature_model()).expect("room on the disk");
+    let model = ["--model".to_owned(), model.to_string_lossy().into_owned()];
+    let format = |name: &str| ["--format".to_owned(), name.to_owned()];
+    [
+        [format("csv"), model.clone()].concat(),
+        format("jsonl").to_vec(),
+        [format("parquet"), model].concat(),
+    ]
+}
 
+/// All files that a run leaves for its user, by their names in the folder.
+fn left(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect("readable"));
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    files
+        .map(|entry| {
+            let name = entry.path().strip_prefix(folder).expect("below").to_owned();
+            (name, std::fs::read(entry.path()).expect("readable"))
+        })
+        .filter(|(name, _)| {
+            !name.starts_with("cases")
+                && !name.starts_with("inputs.jsonl")
+                && !name.starts_with(".lock")
+        })
+        .collect()
+}
+
+#[test]
+fn killed_at_fifty_random_moments_and_resumed_the_files_are_those_of_an_unbroken_run() {
+    let cohort = Cohort::new(24);
     // Moments from a fixed seed, over the time that a whole run takes; each run starts where the
     // last was killed, and, once all cases are done, from nothing again.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let (mut killed, mut midway, mut round) = (0, 0, 0);
-    while killed < 20 {
-        let output = format!("broken{round}");
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let share = (state >> 40) as f64 / (1u64 << 24) as f64;
-        let mut child = cohort
-            .command(&output, &["--threads", "2"])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("abscope starts");
-        std::thread::sleep(whole.mul_f64(share * 0.6));
-        match child.try_wait().expect("a child") {
-            Some(status) => {
-                assert!(status.success(), "{status}");
-                assert_eq!(cohort.tables(&output), unbroken, "round {round}");
-                round += 1;
-            }
-            None => {
-                child.kill().expect("SIGKILL");
-                child.wait().expect("a child");
-                killed += 1;
-                midway += usize::from((1..24).contains(&records(&cohort.path(&output)).len()));
+    let (mut killed, mut midway) = (0, 0);
+    for (kind, more) in kinds(&cohort).iter().enumerate() {
+        let more: Vec<&str> =
+            ["--threads", "2"].into_iter().chain(more.iter().map(String::as_str)).collect();
+        let begin = Instant::now();
+        let unbroken = format!("unbroken{kind}");
+        succeed(&cohort.run(&unbroken, &more));
+        let whole = begin.elapsed();
+        let unbroken = left(&cohort.path(&unbroken));
+        let mut round = 0;
+        while killed < 17 * (kind + 1) {
+            let output = format!("broken{kind}-{round}");
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let share = (state >> 40) as f64 / (1u64 << 24) as f64;
+            let mut child = cohort
+                .command(&output, &more)
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("abscope starts");
+            std::thread::sleep(whole.mul_f64(share * 0.6));
+            match child.try_wait().expect("a child") {
+                Some(status) => {
+                    assert!(status.success(), "{status}");
+                    assert_eq!(left(&cohort.path(&output)), unbroken, "{more:?}, round {round}");
+                    round += 1;
+                }
+                None => {
+                    child.kill().expect("SIGKILL");
+                    child.wait().expect("a child");
+                    killed += 1;
+                    let done = journalled(&cohort.path(&output));
+                    midway += usize::from((1..24).contains(&done));
+                }
             }
         }
+        let output = format!("broken{kind}-{round}");
+        succeed(&cohort.run(&output, &more));
+        assert_eq!(left(&cohort.path(&output)), unbroken, "{more:?}");
+        // Nothing of the killed runs is left behind.
+        assert_eq!(journalled(&cohort.path(&output)), 24);
+        let temporary = records(&cohort.path(&output)).into_iter().find(|n| n.starts_with(".tmp"));
+        assert_eq!(temporary, None);
     }
-    let output = format!("broken{round}");
-    succeed(&cohort.run(&output, &["--threads", "2"]));
-    assert_eq!(cohort.tables(&output), unbroken);
-    // Nothing of the killed runs is left behind.
-    assert_eq!(records(&cohort.path(&output)).len(), 24);
-    assert!(midway >= 5, "only {midway} of 20 kills came while cases were being done");
+    assert!(midway >= 12, "only {midway} of {killed} kills came while cases were being done");
+}
+
+/// How many cases an output folder has records of.
+fn journalled(output: &Path) -> usize {
+    let is_record = |name: &String| name.len() == "0".repeat(64).len() + ".json".len();
+    records(output).iter().filter(|name| is_record(name)).count()
 }
 
 /// Names of all files that an output folder keeps for its cases.
@@ -631,30 +675,48 @@ fn a_full_disk_is_one_clear_error_and_the_run_goes_on_after() {
 /// A file system that is really full, where the tests may mount one.
 #[cfg(target_os = "linux")]
 #[test]
-#[ignore = "mounts a file system of 200 kB; needs root"]
+#[ignore = "mounts file systems of some kB; needs root"]
 fn a_full_file_system_is_one_clear_error_and_the_run_goes_on_after() {
     let cohort = Cohort::new(12);
-    succeed(&cohort.run("unbroken", &[]));
-    let small = cohort.path("small");
-    std::fs::create_dir(&small).expect("made");
-    let mount = |options: &str| {
-        let status = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(&small)
-            .status()
-            .expect("mount");
-        assert!(status.success(), "mount {options}");
-    };
-    mount("size=64k");
-    let output = cohort.run("small/out", &[]);
-    let full = stderr(&output);
-    mount("remount,size=64m");
-    let resumed = cohort.run("small/out", &[]);
-    let tables = resumed.status.success().then(|| cohort.tables("small/out"));
-    Command::new("umount").arg(&small).status().expect("umount");
-    assert_eq!(output.status.code(), Some(2), "{full}");
-    assert!(full.contains("No space left on device"), "{full}");
-    assert_eq!(tables.expect("resumed"), cohort.tables("unbroken"));
+    let mut full = 0;
+    for (kind, more) in kinds(&cohort).iter().enumerate() {
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let unbroken = cohort.path(&format!("unbroken{kind}"));
+        succeed(&cohort.run(&format!("unbroken{kind}"), &more));
+        let files = walkdir::WalkDir::new(&unbroken).into_iter().flatten();
+        let pages =
+            files.map(|e| e.metadata().map_or(0, |m| m.len().div_ceil(4096) + 1)).sum::<u64>();
+        let unbroken = left(&unbroken);
+        for part in 1..=7 {
+            let name = format!("small{kind}-{part}");
+            let small = cohort.path(&name);
+            std::fs::create_dir(&small).expect("made");
+            let mount = |options: &str| {
+                let status = Command::new("mount")
+                    .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+                    .arg(&small)
+                    .status()
+                    .expect("mount");
+                assert!(status.success(), "mount {options}");
+            };
+            mount(&format!("size={}k", (4 * pages * part / 8).max(8)));
+            let output = format!("{name}/out");
+            let first = cohort.run(&output, &more);
+            mount("remount,size=256m");
+            let resumed = cohort.run(&output, &more);
+            let said = stderr(&resumed);
+            let files = resumed.status.success().then(|| left(&cohort.path(&output)));
+            Command::new("umount").arg(&small).status().expect("umount");
+            if !first.status.success() {
+                full += 1;
+                let said = stderr(&first);
+                assert_eq!(first.status.code(), Some(2), "{name}: {said}");
+                assert!(said.contains("No space left on device"), "{name}: {said}");
+            }
+            assert!(files.as_ref() == Some(&unbroken), "{name}: other files after it: {said}");
+        }
+    }
+    assert!(full >= 20, "{full} of 21 file systems were full");
 }
 
 /// Peak of the resident size of a run, bytes. On one thread, so that it does not depend on which
