@@ -1,6 +1,7 @@
 //! DICOM as hospitals export it: CT series, structure sets and segmentations.
 
 mod agree;
+mod archive;
 pub mod catalogue;
 mod characters;
 mod complete;
