@@ -6,6 +6,7 @@ pub mod catalogue;
 mod characters;
 mod complete;
 mod dates;
+mod deflated;
 mod header;
 pub mod identity;
 pub mod lesions;
