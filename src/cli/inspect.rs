@@ -19,7 +19,7 @@ const SOMETHING_UNREADABLE: u8 = 1;
 
 /// Show what a folder or file holds: patients, CT series, lesions, and every problem found.
 ///
-/// Reads headers only, but for the contours and segments whose volumes it shows. Exit status 1 says
+/// Reads headers only, but for the contours, segments and label maps whose volumes it shows. Exit status 1 says
 /// that something could not be read.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -289,32 +289,31 @@ fn nifti_view(root: &Path, path: &Path) -> NiftiView {
         problem: None,
     };
     // A label map holds some whole numbers from 0; whatever is none is an image.
-    match nifti::read_labels(path) {
-        Ok(labels) if labels.masks.len() <= MAX_LABELS => {
-            view.geometry = Some(labels.geometry);
-            view.warnings = labels.warnings;
-            let region = |(label, mask): (&u32, &abscope::mask::Mask)| RegionView {
+    let found = match nifti::survey(path) {
+        Ok(found) => found,
+        Err(e) => {
+            view.problem = Some(e.to_string());
+            return view;
+        }
+    };
+    view.warnings = found.warnings;
+    match found.labels {
+        Some(labels) if labels.len() <= MAX_LABELS => {
+            let volume = found.geometry.voxel_volume();
+            let region = |(label, voxels): (u32, u64)| RegionView {
                 id: label.to_string(),
                 name: String::new(),
-                volume_ml: Some(mask.volume_ml()),
+                volume_ml: Some(voxels as f64 * volume / 1000.0),
             };
-            view.labels = labels.masks.iter().map(region).collect();
+            view.labels = labels.into_iter().map(region).collect();
         }
-        labels => match nifti::read_image(path) {
-            Ok(image) => {
-                view.geometry = Some(image.volume.geometry().clone());
-                view.warnings = image.warnings;
-                if let Ok(labels) = labels {
-                    let many = labels.masks.len();
-                    view.warnings.push(format!(
-                        "shown as an image; as a mask, its {many} different whole numbers above 0 are \
-                         as many lesions"
-                    ));
-                }
-            }
-            Err(e) => view.problem = Some(e.to_string()),
-        },
+        Some(labels) => view.warnings.push(format!(
+            "shown as an image; as a mask, its {} different whole numbers above 0 are as many lesions",
+            labels.len()
+        )),
+        None => {}
     }
+    view.geometry = Some(found.geometry);
     view
 }
 

@@ -145,6 +145,34 @@ impl OpenFile {
         Ok(memory)
     }
 
+    /// Its first bytes, as many as are `enough`, or all. They come in parts, each twice as long as all
+    /// before.
+    ///
+    /// # Errors
+    /// As [`OpenFile::whole`].
+    pub(crate) fn start(self, enough: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
+        let Self { path, head: mut start, mut rest, before, .. } = self;
+        while (start.len() as u64) < before.len && !enough(&start) {
+            let more = start.len() as u64;
+            let read = rest.by_ref().take(more).read_to_end(&mut start);
+            if read.map_err(|e| Error::io(&path, e))? == 0 {
+                break;
+            }
+        }
+        let now = rest.state().map_err(|e| Error::io(&path, e))?;
+        if now != before {
+            return Err(Error::bad_data(
+                &path,
+                format!(
+                    "has changed while it was read: it had {} bytes and has {} now; try again once it \
+                     is written to its end",
+                    before.len, now.len
+                ),
+            ));
+        }
+        Ok(start)
+    }
+
     /// Call it once all has been read.
     ///
     /// # Errors

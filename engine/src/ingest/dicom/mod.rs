@@ -1,10 +1,12 @@
 //! DICOM as hospitals export it: CT series, structure sets and segmentations.
 
 mod agree;
+mod archive;
 pub mod catalogue;
 mod characters;
 mod complete;
 mod dates;
+mod deflated;
 mod header;
 pub mod lesions;
 pub mod object;

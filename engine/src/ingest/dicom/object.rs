@@ -2,7 +2,6 @@
 //! damaged numbers. Nothing is taken from a file's lengths before the walk has checked them.
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,22 +12,19 @@ use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
 
 use super::characters;
+use super::deflated;
 use super::stray::Said;
 use super::unknown;
 pub use super::walk::PixelSpan;
 use super::walk::{self, Encoding};
 use crate::error::{Error, Message, Problem, Result};
+use crate::ingest::open_file::OpenFile;
 
 /// A parsed data set.
 pub type DicomObject = InMemDicomObject;
 
 /// Explicit VR big endian; retired from the standard, alive in archives.
 const BIG_ENDIAN: &str = entries::EXPLICIT_VR_BIG_ENDIAN.uid();
-/// The largest data set that a deflated file is inflated to.
-const MAX_INFLATED: u64 = 4 << 30;
-/// Deflate cannot expand by more than this (zlib technical details: 1032 to 1).
-const MAX_DEFLATE_RATIO: u64 = 1032;
-
 /// Bytes of a file, in memory.
 pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
@@ -88,7 +84,8 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
     let mut bytes = bytes;
     if file.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
         bytes = Arc::new(
-            inflate(&(*bytes).as_ref()[file.start..]).map_err(|problem| problem.in_file(path))?,
+            deflated::inflate(&(*bytes).as_ref()[file.start..])
+                .map_err(|problem| problem.in_file(path))?,
         );
         file.start = 0;
     }
@@ -136,6 +133,19 @@ pub fn open_bytes(path: &Path, bytes: Bytes, whole: bool) -> Result<Option<Opene
         file: as_read,
         bytes,
     }))
+}
+
+/// The bytes of a file up to the length of its pixel data; all of them where it has none or is deflated.
+///
+/// # Errors
+/// As [`OpenFile::start`].
+pub(super) fn up_to_pixels(file: OpenFile) -> Result<Vec<u8>> {
+    file.start(|bytes| {
+        let Ok(Some(file)) = sniff(bytes) else { return false };
+        let deflated = file.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN;
+        let walked = || walk::walk(&bytes[file.start..], file.encoding, false);
+        !deflated && walked().is_ok_and(|walked| walked.pixels.is_some())
+    })
 }
 
 /// What a damaged file says of itself before the damage.
@@ -266,29 +276,6 @@ fn shown_encoding(data: &[u8]) -> Option<Encoding> {
     let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
     let fits = length == u32::MAX || (length as usize) <= data.len() - 8;
     (!big_endian && fits).then_some(Encoding::IMPLICIT)
-}
-
-fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Problem> {
-    let limit = (compressed.len() as u64).saturating_mul(MAX_DEFLATE_RATIO).min(MAX_INFLATED);
-    let mut out = Vec::new();
-    let mut stream = flate2::bufread::DeflateDecoder::new(compressed).take(limit + 1);
-    stream
-        .read_to_end(&mut out)
-        .map_err(|e| format!("its deflated data set is damaged ({e}); fetch it again"))?;
-    let rest = stream.into_inner().into_inner();
-    // A byte of 0 makes the length even (PS3.5, A.5).
-    let padding = compressed.len().is_multiple_of(2) && rest == [0];
-    if out.len() as u64 <= limit && !rest.is_empty() && !padding {
-        let surplus = rest.len();
-        return Err(format!(
-            "its deflated data set is damaged ({surplus} bytes follow its end); fetch it again"
-        )
-        .into());
-    }
-    if out.len() as u64 > limit {
-        return Err(format!("inflates to more than {limit} bytes").into());
-    }
-    Ok(out)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -499,6 +486,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::open_file::testing::{Mishap, unlucky};
 
     #[test]
     fn decimal_strings_are_read_as_they_are_met() {
@@ -515,6 +503,38 @@ mod tests {
         assert_eq!(decimal(-174.39450073242), -174.3945);
         assert_eq!(decimal(0.9771234), 0.9771234);
         assert_eq!(decimal(76.6), 76.6);
+    }
+
+    /// It could not be read beyond its first bytes.
+    #[test]
+    fn a_header_is_read_without_the_pixels_behind_it() {
+        let text = |tag: [u8; 4], value: &str| {
+            let length = (value.len() as u16).to_le_bytes();
+            [&tag[..], b"LO", &length, value.as_bytes()].concat()
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("slice");
+        // A header of the usual length, and one that is longer than what shows a file's kind.
+        for repeats in [1, 3] {
+            let mut file = [&[0; 128][..], b"DICM"].concat();
+            for at in 0..repeats {
+                file.extend(text([0x19, 0, at, 0x10], &"x".repeat(40_000)));
+            }
+            file.extend([0xE0, 0x7F, 0x10, 0, b'O', b'W', 0, 0]);
+            file.extend((1u32 << 20).to_le_bytes());
+            file.resize(file.len() + (1 << 20), 7);
+            let after = 1 << 18;
+            let opened = unlucky(&path, &file, after, Mishap::Fails, &[]).expect("its first bytes");
+            let start = up_to_pixels(opened).expect("a header");
+            assert!(file.starts_with(&start) && start.len() <= after, "{} bytes", start.len());
+            let opened = open_bytes(&path, Arc::new(start), false).expect("sound").expect("DICOM");
+            assert!(opened.pixels.is_some());
+            // Without pixel data there is nothing to stop at.
+            let header = &file[..file.len() - (1 << 20) - 12];
+            std::fs::write(&path, header).expect("written");
+            let all = up_to_pixels(OpenFile::open(&path).expect("there")).expect("a header");
+            assert!(all == header);
+        }
     }
 
     #[test]

@@ -152,14 +152,11 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
     if is_jpeg_ls(opened) {
         return near_lossless(format, bytes);
     }
-    let of_header = Claim {
-        columns: format.columns,
-        rows: format.rows,
-        components: 1,
-        bits: format.bits_stored,
-        with_loss: false,
-    };
-    let claim = Claim::of(bytes).unwrap_or(of_header);
+    if opened.transfer_syntax == uids::RLE_LOSSLESS {
+        let bytes = Cow::Owned(run_lengths(bytes, format)?);
+        return Ok(Stored { bytes, big_endian: false, bits: format.bits_stored });
+    }
+    let claim = Claim::of(bytes).ok_or("the compressed image does not say what size it has")?;
     if (claim.columns, claim.rows) != (format.columns, format.rows) {
         return Err(format!(
             "the compressed image is {} x {}, the header says {} x {}",
@@ -174,9 +171,12 @@ fn decode<'a>(opened: &Opened, format: &PixelFormat, bytes: &[u8]) -> Result<Sto
         )
         .into());
     }
-    if opened.transfer_syntax == uids::RLE_LOSSLESS {
-        let bytes = Cow::Owned(run_lengths(bytes, format)?);
-        return Ok(Stored { bytes, big_endian: false, bits: format.bits_stored });
+    if claim.bits > format.bits_allocated {
+        return Err(format!(
+            "the compressed image has {} bits per value, the header allocates {}",
+            claim.bits, format.bits_allocated
+        )
+        .into());
     }
     let codec = decoder(opened).map_err(|e| e.to_string())?;
     let frame = Compressed { uid: &opened.transfer_syntax, format, bytes };
@@ -338,6 +338,11 @@ impl Claim {
         let mut at = 2;
         loop {
             let marker = u16_at(at)?;
+            // Any number of these may stand before a marker (ISO 10918-1, B.1.1.2).
+            if marker == 0xFFFF {
+                at += 1;
+                continue;
+            }
             let frame =
                 matches!(marker, 0xFFC0..=0xFFCF) && ![0xFFC4, 0xFFC8, 0xFFCC].contains(&marker);
             if frame {
@@ -606,6 +611,15 @@ mod tests {
         assert_eq!(values(words, &format(12, 11, true)).0, [-1023, -1025, -3072, -1024]);
         let words = [0x001F, 0xFFF0, 0x8000, 0x0010];
         assert_eq!(values(words, &format(12, 15, false)).0, [-1023, 3071, 1024, -1023]);
+    }
+
+    #[test]
+    fn the_size_of_a_jpeg_is_found_behind_bytes_of_fill() {
+        let frame = [0xFF, 0xC3, 0, 11, 16, 0, 7, 0, 9, 1, 1, 0x11, 0];
+        let claim = |bytes: &[u8]| Claim::of(bytes).map(|c| (c.columns, c.rows, c.bits));
+        assert_eq!(claim(&[&[0xFF, 0xD8], &frame[..]].concat()), Some((9, 7, 16)));
+        assert_eq!(claim(&[&[0xFF, 0xD8, 0xFF, 0xFF], &frame[..]].concat()), Some((9, 7, 16)));
+        assert_eq!(claim(&[0xFF, 0xD8, 0xFF, 0xD9]), None);
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Found {
         if !object::is_dicom(opened.head()) {
             return self.other(source, opened.head());
         }
-        match opened.whole() {
+        match object::up_to_pixels(opened) {
             Ok(bytes) => self.file(source, Arc::new(bytes)),
             Err(e) => self.unseen(source, said_of(path, &e)),
         }

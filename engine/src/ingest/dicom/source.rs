@@ -1,40 +1,63 @@
 //! Where a DICOM file's bytes are: a file, or a member of a zip archive.
-//!
-//! Members are inflated into memory and never written to disk, so that their names cannot lead
-//! anywhere.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dicom_dictionary_std::uids;
 use sha2::{Digest, Sha256};
 
+use super::archive::{Archive, Kind};
 use super::object::{self, Bytes, Opened};
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::open_file::OpenFile;
-use crate::input;
-
-/// The largest member that is inflated; the largest enhanced CT reach about 1 GiB.
-const MAX_MEMBER: u64 = 2 << 30;
-/// A large member may be this many times larger than its bytes in the archive: an empty CT slice reaches
-/// about 200, an archive bomb the 1032 of deflate.
-const MAX_RATIO: u64 = 500;
-/// A member of up to this size may be compressed to any degree, as a sparse segmentation is.
-const SMALL_MEMBER: u64 = 128 << 20;
-/// Members of one archive.
-const MAX_MEMBERS: usize = 1_000_000;
 
 /// A file, or a member of an archive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
     /// The file or archive.
     pub file: PathBuf,
-    /// Place in the archive's directory, and name.
-    pub member: Option<(usize, String)>,
+    /// Which member of the archive.
+    pub member: Option<Member>,
 }
+
+/// A member of an archive.
+#[derive(Clone)]
+pub struct Member {
+    /// Place in the archive's directory.
+    pub index: usize,
+    /// Its name there.
+    pub name: String,
+    archive: Arc<Archive>,
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Member({}, {})", self.index, self.name)
+    }
+}
+
+/// Members of one archive, which the file's path names.
+impl Ord for Member {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.index, &self.name).cmp(&(other.index, &other.name))
+    }
+}
+
+impl PartialOrd for Member {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Member {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Member {}
 
 impl Source {
     /// A file.
@@ -46,7 +69,7 @@ impl Source {
     pub fn display(&self) -> PathBuf {
         match &self.member {
             None => self.file.clone(),
-            Some((_, name)) => self.file.join(name),
+            Some(member) => self.file.join(&member.name),
         }
     }
 
@@ -57,11 +80,7 @@ impl Source {
     pub fn bytes(&self) -> Result<Bytes> {
         match &self.member {
             None => Ok(Arc::new(OpenFile::open(&self.file)?.whole()?)),
-            Some((index, _)) => {
-                let mut archive = open_archive(&self.file)?;
-                let shown = self.display();
-                Ok(Arc::new(inflate(&mut archive, *index, &shown, MAX_MEMBER)?))
-            }
+            Some(member) => Ok(Arc::new(member.archive.read(member.index, &self.display())?)),
         }
     }
 
@@ -125,87 +144,32 @@ pub fn is_archive(path: &Path) -> Result<bool> {
 /// Calls `visit` with each member of an archive: its source, and its bytes or what is wrong with it.
 ///
 /// # Errors
-/// The archive cannot be opened, or has too many members.
+/// As [`Archive::open`].
 pub(super) fn for_each_member(
     path: &Path,
     mut visit: impl FnMut(Source, Result<Vec<u8>>),
 ) -> Result<()> {
-    let mut archive = open_archive(path)?;
-    if archive.len() > MAX_MEMBERS {
-        return Err(Error::too_big(format!(
-            "has {} members; abscope looks at up to {MAX_MEMBERS}",
-            archive.len()
-        ))
-        .with_path(path));
-    }
-    if archive.has_duplicate_names() {
-        return Err(Error::bad_data(
-            path,
-            "names a member twice, and only one of the two can be read; extract the archive first",
-        ));
-    }
-    for index in 0..archive.len() {
-        let called = archive.name_for_index(index).and_then(|name| Some(name.ok()?.into_owned()));
-        let member = match archive.by_index_raw(index) {
-            Ok(member) => member,
-            Err(e) => {
-                let called = called.unwrap_or_else(|| format!("member {}", index + 1));
-                let source = Source { file: path.to_owned(), member: Some((index, called)) };
-                let error = damaged(&source.display(), &e);
-                visit(source, Err(error));
-                continue;
-            }
-        };
-        if member.is_dir() && member.size() == 0 {
-            continue;
-        }
-        let name = match member.name() {
-            Ok(name) => name.into_owned(),
-            Err(_) => String::from_utf8_lossy(member.name_raw()).into_owned(),
-        };
-        let is_file = member.is_file();
-        drop(member);
-        let source = Source { file: path.to_owned(), member: Some((index, name)) };
+    let archive = Arc::new(Archive::open(path)?);
+    for (index, listed) in archive.members(path).enumerate() {
+        let member = Member { index, name: listed.name, archive: archive.clone() };
+        let source = Source { file: path.to_owned(), member: Some(member) };
         let shown = source.display();
-        let bytes = if is_file {
-            inflate(&mut archive, index, &shown, MAX_MEMBER)
-        } else {
-            Err(Error::bad_data(&shown, "is a link or a folder with content, and no file"))
+        let bytes = match listed.kind {
+            Kind::Folder => continue,
+            Kind::File => archive.read(index, &shown),
+            Kind::Other => {
+                Err(Error::bad_data(&shown, "is a link or a folder with content, and no file"))
+            }
+            Kind::Damaged(error) => Err(error),
         };
         visit(source, bytes);
     }
     Ok(())
 }
 
-type Archive = zip::ZipArchive<BufReader<File>>;
-
-fn open_archive(path: &Path) -> Result<Archive> {
-    zip::ZipArchive::new(BufReader::new(input::open(path)?)).map_err(|e| damaged(path, &e))
-}
-
-fn inflate(archive: &mut Archive, index: usize, shown: &Path, limit: u64) -> Result<Vec<u8>> {
-    let member = archive.by_index(index).map_err(|e| damaged(shown, &e))?;
-    let allowed = member.compressed_size().saturating_mul(MAX_RATIO).max(SMALL_MEMBER);
-    let allowed = allowed.min(limit);
-    let mut out = Vec::new();
-    member.take(allowed + 1).read_to_end(&mut out).map_err(|e| {
-        Error::bad_data(shown, format!("the archive is damaged here ({e}); fetch it again"))
-    })?;
-    if out.len() as u64 > allowed {
-        return Err(Error::too_big(format!(
-            "inflates to more than {allowed} bytes; extract the archive first if it is sound"
-        ))
-        .with_path(shown));
-    }
-    Ok(out)
-}
-
-fn damaged(path: &Path, problem: &zip::result::ZipError) -> Error {
-    Error::bad_data(path, format!("cannot be read as a zip archive ({problem})"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use super::*;
@@ -222,7 +186,12 @@ mod tests {
         archive.finish().expect("finished");
         let compressed = std::fs::metadata(&path).expect("there").len();
         assert!(sparse.len() as u64 / compressed > 900, "{compressed} bytes");
-        let member = Source { file: path, member: Some((0, "seg".into())) };
-        assert_eq!((*member.bytes().expect("reads")).as_ref(), sparse);
+        let mut read = Vec::new();
+        for_each_member(&path, |source, bytes| {
+            assert_eq!(bytes.expect("reads"), sparse);
+            read.push(source);
+        })
+        .expect("an archive");
+        assert_eq!((*read[0].bytes().expect("reads")).as_ref(), sparse);
     }
 }

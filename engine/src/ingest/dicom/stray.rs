@@ -266,7 +266,7 @@ pub(super) fn place(source: &Source) -> Place {
     let folder = |path: &Path| path.parent().map(Path::to_owned).unwrap_or_default();
     match &source.member {
         None => (None, folder(&source.file)),
-        Some((_, member)) => (Some(source.file.clone()), folder(Path::new(member))),
+        Some(member) => (Some(source.file.clone()), folder(Path::new(&member.name))),
     }
 }
 

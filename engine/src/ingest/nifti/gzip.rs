@@ -3,7 +3,7 @@
 //! Zeros may follow the last member, as block devices and tapes leave them. gzip(1) takes the same,
 //! and calls anything else "trailing garbage".
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::ptr::NonNull;
 
 use flate2::bufread::GzDecoder;
@@ -15,47 +15,58 @@ pub(super) fn is_gzip(file: &[u8]) -> bool {
 }
 
 /// What a gzip file holds, as a stream. At its end all checksums and lengths were compared.
-pub(super) struct Members<'a> {
-    member: GzDecoder<&'a [u8]>,
-    ended: bool,
+pub(super) struct Members<R> {
+    /// `None` once the last one has ended.
+    member: Option<GzDecoder<R>>,
 }
 
-impl<'a> Members<'a> {
-    pub(super) fn new(file: &'a [u8]) -> Self {
-        Self { member: GzDecoder::new(file), ended: false }
+impl<R: BufRead> Members<R> {
+    /// Of a file whose buffer holds two bytes wherever there are as many.
+    pub(super) fn new(file: R) -> Self {
+        Self { member: Some(GzDecoder::new(file)) }
     }
 }
 
-impl Read for Members<'_> {
+impl<R: BufRead> Read for Members<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while !self.ended && !into.is_empty() {
-            let read = self.member.read(into)?;
+        while let Some(member) = self.member.as_mut().filter(|_| !into.is_empty()) {
+            let read = member.read(into)?;
             if read > 0 {
                 return Ok(read);
             }
-            match next_member(self.member.get_ref())? {
-                Some(next) => _ = self.member.reset(next),
-                None => self.ended = true,
-            }
+            let goes_on = is_followed(member.get_mut())?;
+            self.member =
+                self.member.take().filter(|_| goes_on).map(|m| GzDecoder::new(m.into_inner()));
         }
         Ok(0)
     }
 }
 
-/// What follows a member: another one, or none but padding.
+/// Whether another member follows the last one, or nothing but padding.
 ///
 /// # Errors
-/// It is neither.
-fn next_member(rest: &[u8]) -> io::Result<Option<&[u8]>> {
-    if is_gzip(rest) {
-        return Ok(Some(rest));
+/// Neither does.
+fn is_followed(rest: &mut impl BufRead) -> io::Result<bool> {
+    if is_gzip(rest.fill_buf()?) {
+        return Ok(true);
     }
-    if rest.iter().all(|byte| *byte == 0) {
-        return Ok(None);
+    let (mut count, mut padding) = (0, true);
+    loop {
+        let part = rest.fill_buf()?;
+        if part.is_empty() {
+            break;
+        }
+        padding &= part.iter().all(|byte| *byte == 0);
+        let len = part.len();
+        count += len;
+        rest.consume(len);
+    }
+    if padding {
+        return Ok(false);
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("{} bytes that are no gzip data follow its end", rest.len()),
+        format!("{count} bytes that are no gzip data follow its end"),
     ))
 }
 
@@ -67,9 +78,9 @@ pub(super) fn decode(file: &[u8], out: &mut [u8]) -> Option<usize> {
     loop {
         let (read, written) = decompressor.member(rest, &mut out[filled..])?;
         filled += written;
-        match next_member(&rest[read..]).ok()? {
-            Some(next) => rest = next,
-            None => return Some(filled),
+        rest = &rest[read..];
+        if !is_followed(&mut rest).ok()? {
+            return Some(filled);
         }
     }
 }

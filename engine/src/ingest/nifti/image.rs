@@ -1,5 +1,7 @@
 //! An image's voxels, in the narrowest type that holds them.
 
+use std::ops::ControlFlow;
+
 use super::NiftiImage;
 use super::header::Header;
 use super::stream::{CHUNK, Stream, decoded};
@@ -34,24 +36,31 @@ fn volume(stream: &mut Stream<'_>, header: &Header) -> Result<Volume> {
         values.clear();
         header.decode(bytes, &mut values);
         // A volume holds 32-bit numbers.
-        if let Some(at) = values.iter().position(|v| !(*v as f32).is_finite()) {
-            let [x, y, z] = header.stored_voxel(read + at);
-            return Err(Error::bad_data(
-                &header.path,
-                format!(
-                    "voxel ({x}, {y}, {z}) is {}; replace voxels that are no finite numbers of 32 \
-                     bits first, for instance by the value of air",
-                    values[at]
-                ),
-            ));
-        }
+        check_finite(&values, read, header)?;
         read += values.len();
         voxels.extend(&values);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     let order = CanonicalOrder::of(&header.geometry.direction);
     let voxels = voxels.reordered(&order, header.geometry.size);
     Ok(Volume::new(order.geometry(&header.geometry), voxels))
+}
+
+/// Checks the values of stored voxels from `start` on.
+///
+/// # Errors
+/// One is no finite number of 32 bits.
+pub(super) fn check_finite(values: &[f64], start: usize, header: &Header) -> Result<()> {
+    let Some(at) = values.iter().position(|v| !(*v as f32).is_finite()) else { return Ok(()) };
+    let [x, y, z] = header.stored_voxel(start + at);
+    Err(Error::bad_data(
+        &header.path,
+        format!(
+            "voxel ({x}, {y}, {z}) is {}; replace voxels that are no finite numbers of 32 bits first, \
+             for instance by the value of air",
+            values[at]
+        ),
+    ))
 }
 
 /// Voxels in the narrowest type that has held them so far.

@@ -1,6 +1,7 @@
 //! A label map's lesions: runs of equal voxels, then a box around each label.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use ndarray::Array3;
 
@@ -13,7 +14,7 @@ use crate::ingest::open_file::OpenFile;
 use crate::mask::Mask;
 
 /// A label map with more distinct labels than this is an image taken for a mask.
-const MAX_LABELS: usize = 4096;
+pub(super) const MAX_LABELS: usize = 4096;
 
 /// Reads an opened file as a label map.
 ///
@@ -69,7 +70,7 @@ fn runs(stream: &mut Stream<'_>, header: &Header) -> Result<BTreeMap<u32, Vec<Ru
             }
             start += count;
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     Ok(runs)
 }
@@ -80,7 +81,7 @@ struct Run {
     len: usize,
 }
 
-fn all_zero(bytes: &[u8]) -> bool {
+pub(super) fn all_zero(bytes: &[u8]) -> bool {
     bytes.iter().fold(0u8, |any, b| any | b) == 0
 }
 
@@ -95,7 +96,7 @@ fn collect_runs(
         let value = values[at];
         let len = values[at..].iter().take_while(|v| **v == value).count().max(1);
         if value != 0.0 {
-            if !(value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&value)) {
+            if !is_label(value) {
                 let [x, y, z] = header.stored_voxel(start + at);
                 return Err(Error::bad_data(
                     &header.path,
@@ -124,6 +125,11 @@ fn collect_runs(
         at += len;
     }
     Ok(())
+}
+
+/// Whether a value may be a lesion's.
+pub(super) fn is_label(value: f64) -> bool {
+    value.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&value)
 }
 
 /// Where stored voxels lie in canonical order.

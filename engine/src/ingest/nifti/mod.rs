@@ -28,12 +28,14 @@ mod image;
 mod labels;
 mod orientation;
 mod stream;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 pub(super) use image::{read as image_of, reorder};
 pub(super) use labels::read as labels_of;
 pub(super) use stream::looks_like_nifti;
+pub use survey::NiftiSurvey;
 
 /// Voxels of the largest grid that is read (2³¹): 16 times a 512 x 512 x 512 CT.
 const MAX_VOXELS: u64 = 1 << 31;
@@ -77,6 +79,17 @@ pub fn is_nifti(path: &Path) -> bool {
 /// [`TooBig`](crate::Error::TooBig) beyond 2³¹ voxels.
 pub fn read_image(path: &Path) -> Result<NiftiImage> {
     image_of(OpenFile::open(path)?)
+}
+
+/// Reads what a file says of itself: the header, and of a label map the number of its voxels.
+///
+/// Of an image no more is read than shows that it is none: a value that is no label. Memory is bounded,
+/// whatever the size of the file.
+///
+/// # Errors
+/// As [`read_image`], as far as was read.
+pub fn survey(path: &Path) -> Result<NiftiSurvey> {
+    survey::read(OpenFile::open(path)?)
 }
 
 /// Reads a label map: every label above 0 is a lesion.

@@ -1,7 +1,8 @@
 //! The bytes of a NIfTI file in order, decompressed where they are compressed, and the hash of the
 //! file that they came from.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,7 +67,13 @@ pub(super) struct Stream<'a> {
 
 enum Bytes<'a> {
     Plain(&'a mut Hashed),
-    Gzip { file: &'a [u8], members: Box<Members<'a>> },
+    Gzip {
+        file: &'a [u8],
+        members: Box<Members<&'a [u8]>>,
+    },
+    /// A file of which no hash is wanted, nor all of its bytes.
+    Bare(OpenFile),
+    BareGzip(Box<Members<Ahead>>),
 }
 
 impl<'a> Stream<'a> {
@@ -80,11 +87,23 @@ impl<'a> Stream<'a> {
         Self { path, bytes: Bytes::Gzip { file, members: Box::new(Members::new(file)) }, capacity }
     }
 
-    /// Hands over the voxels' bytes in order, whole voxels at a time.
+    /// What a file holds, read no further than asked, in bounded memory.
+    pub(super) fn bare(path: &'a Path, file: OpenFile) -> Self {
+        let len = file.len();
+        if !is_gzip(file.head()) {
+            return Self { path, bytes: Bytes::Bare(file), capacity: len };
+        }
+        let members = Box::new(Members::new(Ahead::of(file)));
+        let capacity = len.saturating_mul(MAX_GZIP_RATIO);
+        Self { path, bytes: Bytes::BareGzip(members), capacity }
+    }
+
+    /// Hands over the voxels' bytes in order, whole voxels at a time, to their end or until `each` has
+    /// seen enough.
     pub(super) fn for_each_chunk(
         &mut self,
         header: &Header,
-        mut each: impl FnMut(&[u8]) -> Result<()> + Send,
+        mut each: impl FnMut(&[u8]) -> Result<ControlFlow<()>> + Send,
     ) -> Result<()> {
         let mut left = header.data_bytes();
         let mut buffer = vec![0u8; CHUNK.min(left as usize)];
@@ -94,12 +113,15 @@ impl<'a> Stream<'a> {
             let mut whole = |bytes: &[u8]| {
                 if bytes.len() < want { Err(cut_off(header, left)) } else { each(bytes) }
             };
-            match &mut self.bytes {
+            let flow = match &mut self.bytes {
                 Bytes::Plain(file) => file.with_next(buffer, whole)??,
-                Bytes::Gzip { members, .. } => {
-                    let read = inflate(self.path, members, buffer)?;
-                    whole(&buffer[..read])?;
+                _ => {
+                    let read = self.fill(buffer)?;
+                    whole(&buffer[..read])?
                 }
+            };
+            if flow.is_break() {
+                return Ok(());
             }
             left -= want as u64;
         }
@@ -140,6 +162,7 @@ impl<'a> Stream<'a> {
                 }
                 Ok(StoredI16::new(Arc::new(content), span))
             }
+            Bytes::Bare(_) | Bytes::BareGzip(_) => Ok(None),
         }
     }
 
@@ -150,11 +173,29 @@ impl<'a> Stream<'a> {
         if self.fill(&mut [0])? == 0 {
             return Ok(());
         }
+        Err(self.surplus(header))
+    }
+
+    /// Whether a file that is not compressed ends with its last voxel, as its length tells.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(super) fn check_length(&self, header: &Header) -> Result<()> {
+        let compressed = matches!(self.bytes, Bytes::Gzip { .. } | Bytes::BareGzip(_));
+        if compressed || self.capacity == header.promised() {
+            return Ok(());
+        }
+        Err(self.surplus(header))
+    }
+
+    fn surplus(&self, header: &Header) -> Error {
         let surplus = match self.bytes {
-            Bytes::Plain(_) => format!("{} bytes", self.capacity.saturating_sub(header.promised())),
-            Bytes::Gzip { .. } => "more bytes".to_owned(),
+            Bytes::Plain(_) | Bytes::Bare(_) => {
+                format!("{} bytes", self.capacity.saturating_sub(header.promised()))
+            }
+            Bytes::Gzip { .. } | Bytes::BareGzip(_) => "more bytes".to_owned(),
         };
-        Err(Error::bad_data(
+        Error::bad_data(
             self.path,
             format!(
                 "has {surplus} after the {} voxels of {} bytes that its header promises; header or \
@@ -162,7 +203,7 @@ impl<'a> Stream<'a> {
                 header.geometry.voxel_count(),
                 header.voxel_bytes
             ),
-        ))
+        )
     }
 
     pub(super) fn read_exact(
@@ -181,11 +222,51 @@ impl<'a> Stream<'a> {
         match &mut self.bytes {
             Bytes::Plain(file) => file.fill(buffer),
             Bytes::Gzip { members, .. } => inflate(self.path, members, buffer),
+            Bytes::Bare(file) => file.fill(buffer),
+            Bytes::BareGzip(members) => inflate(self.path, members, buffer),
         }
     }
 }
 
-fn inflate(path: &Path, members: &mut Members<'_>, buffer: &mut [u8]) -> Result<usize> {
+/// A file's bytes in parts, at least two at a time where there are as many.
+struct Ahead {
+    file: OpenFile,
+    part: Vec<u8>,
+    /// What of the part is still to be consumed.
+    left: std::ops::Range<usize>,
+}
+
+impl Ahead {
+    fn of(file: OpenFile) -> Self {
+        Self { file, part: vec![0; CHUNK], left: 0..0 }
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Ahead {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left.len() < 2 {
+            let kept = self.left.len();
+            self.part.copy_within(self.left.clone(), 0);
+            let read = self.file.fill(&mut self.part[kept..]).map_err(io::Error::other)?;
+            self.left = 0..kept + read;
+        }
+        Ok(&self.part[self.left.clone()])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.left.start = self.left.end.min(self.left.start + amount);
+    }
+}
+
+fn inflate<R: BufRead>(path: &Path, members: &mut Members<R>, buffer: &mut [u8]) -> Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match members.read(&mut buffer[filled..]) {
@@ -197,6 +278,11 @@ fn inflate(path: &Path, members: &mut Members<'_>, buffer: &mut [u8]) -> Result<
                 return Err(Error::bad_data(path, problem));
             }
             Err(e) => {
+                // The file itself could not be read.
+                let e = match e.downcast::<Error>() {
+                    Ok(error) => return Err(error),
+                    Err(e) => e,
+                };
                 let problem = format!("cannot be decompressed ({e}); fetch the file again");
                 return Err(Error::bad_data(path, problem));
             }

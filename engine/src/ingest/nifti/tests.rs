@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-use super::{image_of, labels_of};
+use super::{image_of, labels_of, survey};
 use crate::digest::hex;
 use crate::error::Error;
 use crate::ingest::open_file::OpenFile;
@@ -58,8 +58,12 @@ fn file(kind: Kind, seed: u32, compressed: bool) -> Vec<u8> {
     if !compressed {
         return out;
     }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&out).expect("memory");
+    gzipped(&out, Compression::fast())
+}
+
+fn gzipped(content: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(content).expect("memory");
     encoder.finish().expect("memory")
 }
 
@@ -121,10 +125,55 @@ fn whatever_happens_to_a_file_voxels_and_hash_are_of_one_content_or_refused() {
 }
 
 #[test]
+fn a_look_at_a_label_map_counts_the_voxels_that_reading_it_finds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mask.nii");
+    for (kind, compressed) in
+        [(Kind::I16, false), (Kind::I16, true), (Kind::F32, false), (Kind::F32, true)]
+    {
+        // Two members of gzip are one file.
+        let content = file(kind, 3, false);
+        let (first, second) = content.split_at(content.len() / 3);
+        let content = match compressed {
+            true => [first, second].map(|part| gzipped(part, Compression::fast())).concat(),
+            false => content,
+        };
+        std::fs::write(&path, &content).expect("written");
+        let read = labels_of(OpenFile::open(&path).expect("there")).expect("sound");
+        let found = survey::read(OpenFile::open(&path).expect("there")).expect("sound");
+        let voxels = |mask: &crate::mask::Mask| mask.voxel_count() as u64;
+        let oracle = read.masks.iter().map(|(label, mask)| (*label, voxels(mask))).collect();
+        assert_eq!(found.labels, Some(oracle));
+        assert_eq!(found.geometry, read.geometry);
+        for cut in [1, content.len() / 2] {
+            std::fs::write(&path, &content[..content.len() - cut]).expect("written");
+            let told = survey::read(OpenFile::open(&path).expect("there"));
+            told.expect_err("cut off");
+        }
+        std::fs::write(&path, [&content[..], b"more"].concat()).expect("written");
+        survey::read(OpenFile::open(&path).expect("there")).expect_err("goes on");
+    }
+}
+
+/// It could not be read beyond its first bytes.
+#[test]
+fn a_look_at_an_image_reads_its_header_and_some_voxels_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("image.nii");
+    for compressed in [false, true] {
+        let mut image = file(Kind::I16, 1, false);
+        // Air, as a CT begins with.
+        image[352..354].copy_from_slice(&(-1024i16).to_le_bytes());
+        let image = if compressed { gzipped(&image, Compression::none()) } else { image };
+        let file = unlucky(&path, &image, 1 << 19, Mishap::Fails, &[]).expect("its first bytes");
+        assert!(image.len() > 3 << 18);
+        assert_eq!(survey::read(file).expect("a header").labels, None);
+    }
+}
+
+#[test]
 fn what_is_no_nifti_is_not_decompressed_to_its_end() {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
-    encoder.write_all(&vec![7; 1 << 20]).expect("memory");
-    let archive = encoder.finish().expect("memory");
+    let archive = gzipped(&vec![7; 1 << 20], Compression::none());
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("archive.tar.gz");
     // It could not be read beyond its first bytes.
