@@ -207,6 +207,7 @@ impl Tables {
         if let Some(cohort) = self.cohort {
             cohort.finish()?;
         }
+        self.reports.finish()?;
         self.warnings.finish()?;
         self.failures.finish()?;
         self.cases.finish()?;
