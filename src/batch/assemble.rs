@@ -20,6 +20,15 @@ use crate::table::{Carried, FeatureWriter, Format};
 /// The score table.
 const SCORES: &str = "scores.csv";
 
+/// Finds out before the work whether the tables can be written.
+///
+/// # Errors
+/// They cannot: one of them is a folder, or may not be written.
+pub(super) fn check(folder: &Path, carried: &[Carried], options: &Options) -> Result<()> {
+    let model = options.model.as_ref().map(CohortSignature::from);
+    Tables::create(folder, carried, &options.plan, options.format, model).map(drop)
+}
+
 /// Writes the tables of a run.
 pub(super) fn tables<'a>(
     folder: &Path,
@@ -207,6 +216,7 @@ impl Tables {
         if let Some(cohort) = self.cohort {
             cohort.finish()?;
         }
+        self.reports.finish()?;
         self.warnings.finish()?;
         self.failures.finish()?;
         self.cases.finish()?;

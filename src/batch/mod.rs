@@ -111,6 +111,7 @@ pub fn run(
     let options = &options;
     let run_folder = RunFolder::open(folder, manifest, options)?;
     let journal = Journal::open(folder)?;
+    assemble::check(folder, &manifest.carried, options)?;
     let shard: Vec<&CaseRequest> =
         manifest.cases.iter().filter(|case| options.shard.holds(&case.patient)).collect();
     let looked = shared::look_once(&shard);

@@ -180,10 +180,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let asked =
         Asked { labels: args.labels, roi: args.roi, series: args.series, identify: args.identify };
+    let written = match &args.write_manifest {
+        Some(path) => Some((path, OutputFile::create(path)?)),
+        None => None,
+    };
     let (discovery, names) = cases(&args.cases, &asked, args.output.as_deref())?;
     let options = Options { pseudonyms: names, ..options };
-    if let Some(path) = &args.write_manifest {
-        let mut file = OutputFile::create(path)?;
+    if let Some((path, mut file)) = written {
         discovery.manifest.write(&mut file).with_context(|| shown(path))?;
         file.finish()?;
     }

@@ -37,12 +37,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = Config::read(&args.config)?;
-    let prepared = Prepared::read(&args.features, &args.outcomes, &config)?;
     let mut output = OutputFile::create(&args.output)?;
     let folder = match &args.report {
         Some(path) => Some(OutputFolder::create(path, args.force)?),
         None => None,
     };
+    let prepared = Prepared::read(&args.features, &args.outcomes, &config)?;
     for note in &prepared.notes {
         tell!("note: {note}");
     }

@@ -1,68 +1,26 @@
 //! Output that is there whole or not at all.
 
+mod file;
+mod in_place;
 pub mod nifti;
 mod replacement;
+mod unfinished;
 
-use std::io::{BufWriter, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
+pub use self::file::OutputFile;
+use self::file::Owned;
 use self::replacement::Rename;
+use self::unfinished::Entry;
+pub use self::unfinished::discard_unfinished;
 use crate::error::{Error, Remedy, Result};
 use crate::paths::shown;
 
-/// A file under a temporary name next to its own, renamed when it is complete.
-///
-/// Creating it before the work starts makes a bad path fail at once; dropping it without
-/// [`OutputFile::finish`] leaves nothing behind.
-#[derive(Debug)]
-pub struct OutputFile {
-    path: PathBuf,
-    writer: BufWriter<NamedTempFile>,
-}
-
-impl OutputFile {
-    /// Opens the temporary file.
-    ///
-    /// # Errors
-    /// The folder is not there or not writable, or the path is a folder.
-    pub fn create(path: &Path) -> Result<Self> {
-        if path.is_dir() {
-            return Err(Error::bad_request(format!(
-                "{}: is a folder; name a file to write",
-                shown(path)
-            )));
-        }
-        let file = NamedTempFile::new_in(parent(path)).map_err(|e| Error::io(path, e))?;
-        Ok(Self { path: path.to_owned(), writer: BufWriter::new(file) })
-    }
-
-    /// Gives the file its name, in place of an older one.
-    ///
-    /// # Errors
-    /// The disk is full or the name cannot be given.
-    pub fn finish(self) -> Result<()> {
-        let io = |e| Error::io(&self.path, e);
-        let file = self.writer.into_inner().map_err(|e| io(e.into_error()))?;
-        file.as_file().sync_all().map_err(io)?;
-        share(file.path(), 0o666).map_err(io)?;
-        file.persist(&self.path).map_err(|e| io(e.error))?;
-        Ok(())
-    }
-}
-
-impl Write for OutputFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.writer.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.writer.flush()
-    }
-}
-
-/// A folder under a temporary name, renamed when it is complete.
+/// A folder under a temporary name, renamed when it is complete. Where the folder is there already and
+/// is empty, or cannot be renamed (a mount point, or in a folder that is not writable), it is filled.
 ///
 /// It gets a list of its files, by which a later run knows what is its own to replace: whatever else
 /// somebody keeps in the folder stays.
@@ -73,6 +31,9 @@ pub struct OutputFolder {
     place: PathBuf,
     replace: bool,
     folder: TempDir,
+    /// Held where the temporary folder is inside the other one.
+    inside: Option<File>,
+    entry: Entry,
 }
 
 impl OutputFolder {
@@ -90,8 +51,10 @@ impl OutputFolder {
         let linked = path.is_symlink() || path.file_name().is_none();
         let place = if linked { path.canonicalize() } else { Ok(path.to_owned()) };
         let place = place.map_err(|e| Error::io(path, e))?;
+        in_place::recover(&place)?;
         replacement::recover(&place)?;
-        if replacement::is_occupied(&place)? {
+        let occupied = replacement::is_occupied(&place)?;
+        if occupied {
             if !replace {
                 return Err(refuse("is there already").with_remedy(Remedy::ReplaceFolder));
             }
@@ -102,11 +65,20 @@ impl OutputFolder {
                 ));
             }
         }
-        let folder = tempfile::Builder::new()
-            .prefix(".abscope-")
-            .tempdir_in(parent(&place))
-            .map_err(|e| Error::io(path, e))?;
-        Ok(Self { path: path.to_owned(), place, replace, folder })
+        let io = |e| Error::io(path, e);
+        let is_there = place.is_dir();
+        let fill = is_there && (!occupied || in_place::is_mount_point(&place));
+        let beside = if fill { None } else { Some(temporary_in(parent(&place))) };
+        let (folder, entry, inside) = match beside {
+            Some(Ok((folder, entry))) => (folder, entry, None),
+            Some(Err(e)) if !is_there => return Err(io(e)),
+            _ => {
+                let (folder, entry) = temporary_in(&place).map_err(io)?;
+                let held = in_place::hold(folder.path()).map_err(io)?;
+                (folder, entry, Some(held))
+            }
+        };
+        Ok(Self { path: path.to_owned(), place, replace, folder, inside, entry })
     }
 
     /// Where a file of the folder is written for now.
@@ -132,18 +104,31 @@ impl OutputFolder {
     }
 
     fn finish_with(self, rename: Rename<'_>) -> Result<()> {
-        let new = self.folder.path();
-        replacement::mark(new).map_err(|e| Error::io(&self.path, e))?;
-        share(new, 0o777).map_err(|e| Error::io(&self.path, e))?;
-        let named = replacement::give_name(new, &self.place, self.replace, rename);
+        let Self { path, place, replace, folder, inside, entry } = self;
+        let new = folder.path();
+        let is_inside = inside.is_some();
+        if let Some(held) = inside {
+            in_place::release(new, held).map_err(|e| Error::io(&path, e))?;
+        }
+        replacement::mark(new).map_err(|e| Error::io(&path, e))?;
+        let named = unfinished::undisturbed(|| match is_inside {
+            true => in_place::fill(new, &place, replace).map(|()| None),
+            false => {
+                if let Ok(older) = place.metadata() {
+                    Owned::of(&older).give(new)?;
+                }
+                replacement::give_name(new, &place, replace, rename)
+            }
+        });
         // It has moved, or is kept where it is: nothing is left for the guard to remove.
-        let kept = self.folder.keep();
+        let kept = folder.keep();
+        drop(entry);
         match named {
-            Ok(Some(old)) => replacement::settle(&old, &self.place),
+            Ok(Some(old)) => unfinished::undisturbed(|| replacement::settle(&old, &place)),
             Ok(None) => Ok(()),
             Err(e) => {
                 let problem = format!("{e}; the new result is kept in {}", shown(&kept));
-                Err(Error::io(&self.path, std::io::Error::new(e.kind(), problem)))
+                Err(Error::io(&path, std::io::Error::new(e.kind(), problem)))
             }
         }
     }
@@ -156,23 +141,16 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Temporary files are private to their owner; results get the usual permissions, less the umask.
-#[cfg(unix)]
-fn share(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    // The umask can only be read by setting it, which is not safe with threads: a file made the
-    // ordinary way next to it shows what it leaves.
-    let probe = tempfile::Builder::new()
-        .permissions(std::fs::Permissions::from_mode(0o666))
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
-    let allowed = probe.as_file().metadata()?.permissions().mode() & 0o666;
-    let executable = (allowed & 0o444) >> 2;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & (allowed | executable)))
-}
-
-#[cfg(not(unix))]
-fn share(_path: &Path, _mode: u32) -> std::io::Result<()> {
-    Ok(())
+/// A temporary folder next to or in the one that it becomes, with the permissions of any new folder.
+fn temporary_in(folder: &Path) -> std::io::Result<(TempDir, Entry)> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(in_place::PREFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o777));
+    }
+    Entry::of(|| builder.tempdir_in(folder), TempDir::path)
 }
 
 #[cfg(test)]
@@ -347,5 +325,108 @@ mod tests {
         result(&link, true, &[("a", "2")]).finish().expect("replaced");
         assert!(link.is_symlink());
         assert_eq!(files(&path), of(&[("a", "2")]));
+    }
+
+    /// What is in a folder, but for the list of own files.
+    fn listed(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).expect("there");
+        let names =
+            entries.map(|e| e.expect("readable").file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| name != replacement::MARKER).collect();
+        names.sort();
+        names
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let ground = tempfile::tempdir().expect("a folder");
+        let path = ground.path().join("out");
+        std::fs::create_dir(&path).expect("made");
+        let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
+        for (replace, kept) in [(false, 0o700), (true, 0o750)] {
+            let permissions = std::fs::Permissions::from_mode(kept);
+            std::fs::set_permissions(&path, permissions).expect("its owner may");
+            result(&path, replace, &[("a", "1")]).finish().expect("named");
+            assert_eq!(mode(&path), kept);
+        }
+        std::fs::create_dir(ground.path().join("plain")).expect("made");
+        let new = ground.path().join("new");
+        result(&new, false, &[("a", "1")]).finish().expect("named");
+        assert_eq!(mode(&new), mode(&ground.path().join("plain")));
+    }
+
+    #[test]
+    fn a_folder_that_is_filled_keeps_what_is_not_abscopes() {
+        let ground = tempfile::tempdir().expect("a folder");
+        let path = ground.path().join("out");
+        std::fs::create_dir(&path).expect("made");
+        result(&path, false, &[("a", "1"), ("gone", "1")]).finish().expect("filled");
+        assert_eq!(listed(&path), ["a", "gone"]);
+        write(&path.join("thesis.txt"), "precious");
+        let new = in_place_result(&path, &[("a", "2"), ("new", "2")]);
+        new.finish().expect("filled");
+        assert_eq!(files(&path), of(&[("a", "2"), ("new", "2"), ("thesis.txt", "precious")]));
+        assert_eq!(listed(&path), ["a", "new", "thesis.txt"]);
+        let new = in_place_result(&path, &[("a", "3"), ("thesis.txt", "3")]);
+        let problem = new.finish().expect_err("in the way").to_string();
+        assert!(problem.contains("holds thesis.txt, which"), "{problem}");
+        let kept = listed(&path).remove(0);
+        assert!(problem.contains(&kept), "{problem}");
+        assert_eq!(files(&path.join(&kept)), of(&[("a", "3"), ("thesis.txt", "3")]));
+        drop(in_place_result(&path, &[]));
+        assert_eq!(listed(&path), [kept.as_str(), "a", "new", "thesis.txt"]);
+    }
+
+    /// As on a mount point.
+    fn in_place_result(path: &Path, files: &[(&str, &str)]) -> OutputFolder {
+        let (folder, entry) = temporary_in(path).expect("made");
+        let inside = Some(in_place::hold(folder.path()).expect("held"));
+        let (path, place) = (path.to_owned(), path.to_owned());
+        let folder = OutputFolder { path, place, replace: true, folder, inside, entry };
+        for (name, text) in files {
+            folder.write(name, text.as_bytes()).expect("room on the disk");
+        }
+        folder
+    }
+
+    #[test]
+    fn filling_that_was_killed_is_ended_by_the_next_run() {
+        let ground = tempfile::tempdir().expect("a folder");
+        let path = ground.path().join("out");
+        std::fs::create_dir(&path).expect("made");
+        result(&path, false, &[("a", "1"), ("gone", "1")]).finish().expect("filled");
+        write(&path.join("thesis.txt"), "precious");
+        let finished = |path: &Path| {
+            drop(OutputFolder::create(path, true).expect("recovered"));
+            (files(path), listed(path))
+        };
+        let whole = (files(&path), listed(&path));
+
+        // Before the files move: nothing has happened.
+        let killed = in_place_result(&path, &[("a", "2"), ("b", "2")]);
+        let OutputFolder { folder, inside, .. } = killed;
+        replacement::mark(folder.path()).expect("room");
+        let folder = folder.keep();
+        drop(inside);
+        assert_eq!(finished(&path), whole);
+        assert!(!folder.exists());
+
+        // While they move.
+        for moved in [&[][..], &["a"], &["a", "b"]] {
+            let killed = in_place_result(&path, &[("a", "3"), ("b", "3")]);
+            let OutputFolder { folder, inside, .. } = killed;
+            in_place::release(folder.path(), inside.expect("held")).expect("released");
+            replacement::mark(folder.path()).expect("room");
+            let commit = path.join(in_place::COMMIT);
+            std::fs::rename(folder.keep(), &commit).expect("named");
+            for name in moved {
+                std::fs::rename(commit.join(name), path.join(name)).expect("moved");
+            }
+            let (files, listed) = finished(&path);
+            assert_eq!(files, of(&[("a", "3"), ("b", "3"), ("thesis.txt", "precious")]));
+            assert_eq!(listed, ["a", "b", "thesis.txt"]);
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::in_place;
 use crate::error::{Error, Result};
 use crate::paths::shown;
 
@@ -44,6 +45,13 @@ pub(super) fn mark(folder: &Path) -> io::Result<()> {
     std::fs::write(folder.join(MARKER), text)
 }
 
+/// Says of a folder that is being filled which files are abscope's; `temporary` becomes the list.
+pub(super) fn list(files: Vec<String>, temporary: &Path, folder: &Path) -> io::Result<()> {
+    let marker = Marker { schema: SCHEMA.into(), files };
+    std::fs::write(temporary, serde_json::to_vec_pretty(&marker)?)?;
+    std::fs::rename(temporary, folder.join(MARKER))
+}
+
 /// Whether abscope wrote a folder.
 pub(super) fn is_own(folder: &Path) -> bool {
     own_files(folder).is_some()
@@ -52,7 +60,9 @@ pub(super) fn is_own(folder: &Path) -> bool {
 /// Whether there is anything in a folder.
 pub(super) fn is_occupied(folder: &Path) -> Result<bool> {
     match std::fs::read_dir(folder) {
-        Ok(mut entries) => Ok(entries.next().is_some()),
+        Ok(mut entries) => {
+            Ok(entries.any(|entry| entry.is_ok_and(|e| !in_place::is_temporary(&e))))
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(Error::io(folder, e)),
     }
@@ -60,11 +70,11 @@ pub(super) fn is_occupied(folder: &Path) -> Result<bool> {
 
 /// The files of a folder that are abscope's; the one that says so is the last. `None` where abscope
 /// did not write the folder.
-fn own_files(folder: &Path) -> Option<Vec<String>> {
+pub(super) fn own_files(folder: &Path) -> Option<Vec<String>> {
     listed(folder).or_else(|| unlisted(folder))
 }
 
-fn listed(folder: &Path) -> Option<Vec<String>> {
+pub(super) fn listed(folder: &Path) -> Option<Vec<String>> {
     let bytes = std::fs::read(folder.join(MARKER)).ok()?;
     let marker: Marker = serde_json::from_slice(&bytes).ok()?;
     let inside = |file: &String| {
@@ -137,13 +147,7 @@ pub(super) fn give_name(
     // The work between creating and naming may have taken hours.
     let before = own_files(place).filter(|_| replace);
     let before = before.ok_or_else(|| exists("holds files that are not abscope's to replace"))?;
-    let after = own_files(new).unwrap_or_default();
-    let taken = |file: &&String| place.join(file).symlink_metadata().is_ok();
-    if let Some(file) = after.iter().filter(|f| !before.contains(f)).find(taken) {
-        return Err(exists(&format!(
-            "holds {file}, which is not of the older result; move it elsewhere"
-        )));
-    }
+    refuse_taken(place, &before, &own_files(new).unwrap_or_default())?;
     let old = aside(place);
     // An empty one is what is left of an earlier replacement.
     let _ = std::fs::remove_dir(&old);
@@ -163,6 +167,19 @@ pub(super) fn give_name(
     Ok(Some(old))
 }
 
+/// # Errors
+/// A file of the new result would replace one that is not of the older one.
+pub(super) fn refuse_taken(place: &Path, before: &[String], after: &[String]) -> io::Result<()> {
+    let taken = |file: &&String| place.join(file).symlink_metadata().is_ok();
+    match after.iter().filter(|f| !before.contains(f)).find(taken) {
+        None => Ok(()),
+        Some(file) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("holds {file}, which is not of the older result; move it elsewhere"),
+        )),
+    }
+}
+
 /// Moves what is not the older result's over to the new one, and removes the older result.
 ///
 /// # Errors
@@ -171,18 +188,23 @@ pub(super) fn settle(old: &Path, place: &Path) -> Result<()> {
     let own = own_files(old).unwrap_or_default();
     move_over(old, place, "", &own)?;
     for file in &own {
-        let path = old.join(file);
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io(path, e)),
-            _ => {}
-        }
-        let folders = Path::new(file).ancestors().skip(1).filter(|f| !f.as_os_str().is_empty());
-        for folder in folders {
-            // It may hold more own files.
-            let _ = std::fs::remove_dir(old.join(folder));
-        }
+        remove(old, file).map_err(|e| Error::io(old.join(file), e))?;
     }
     std::fs::remove_dir(old).map_err(|e| Error::io(old, e))
+}
+
+/// Removes a file of a folder, and the folders below it that held nothing else.
+pub(super) fn remove(folder: &Path, file: &str) -> io::Result<()> {
+    match std::fs::remove_file(folder.join(file)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let folders = Path::new(file).ancestors().skip(1).filter(|f| !f.as_os_str().is_empty());
+    for inner in folders {
+        // It may hold more files.
+        let _ = std::fs::remove_dir(folder.join(inner));
+    }
+    Ok(())
 }
 
 /// Moves everything below `from` that is not on the list; `inside` is its place there, with a `/` at
