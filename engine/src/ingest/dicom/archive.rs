@@ -104,7 +104,7 @@ impl Archive {
         let mut directory = self.directory.clone();
         let mut member = directory.by_index(index).map_err(|e| damaged(shown, &e))?;
         let (promised, compressed) = (member.size(), member.compressed_size());
-        let allowed = compressed.saturating_mul(MAX_RATIO).max(SMALL_MEMBER).min(MAX_MEMBER);
+        let allowed = compressed.saturating_mul(MAX_RATIO).clamp(SMALL_MEMBER, MAX_MEMBER);
         if promised > allowed {
             return Err(Error::too_big(format!(
                 "its {compressed} bytes inflate to {promised}, and {allowed} are read; extract the \
