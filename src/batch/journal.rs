@@ -29,7 +29,7 @@ use crate::features::{Column, ColumnKey, Columns};
 use crate::ingest::Scan;
 use crate::ingest::dicom::series::SlicePolicy;
 use crate::ingest::sites::SiteTable;
-use crate::output::OutputFile;
+use crate::output::{self, OutputFile};
 use crate::plan::corrections::{self, Correction, Version};
 use crate::region::RegionFacts;
 use crate::report::CohortPatient;
@@ -230,11 +230,7 @@ impl Journal {
         let cases = cases_folder(folder);
         std::fs::create_dir_all(&cases).map_err(|e| Error::io(&cases, e))?;
         for place in [folder, &cases] {
-            for entry in std::fs::read_dir(place).map_err(|e| Error::io(place, e))?.flatten() {
-                if entry.file_name().to_string_lossy().starts_with(".tmp") {
-                    std::fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), e))?;
-                }
-            }
+            output::remove_left_over(place)?;
         }
         let inputs_path = folder.join("inputs.jsonl");
         let text = std::fs::read(&inputs_path).unwrap_or_default();

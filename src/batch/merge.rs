@@ -8,6 +8,7 @@ use super::engine::Status;
 use super::failures::Failure;
 use super::listings::{self, CaseRow, CaseStatus};
 use super::manifest::CaseRequest;
+use super::merge_folder::MergeFolder;
 use super::run::RunDescription;
 use super::shard::Shard;
 use super::{Listener, Summary, journal};
@@ -23,11 +24,13 @@ struct ShardCase {
 
 /// Joins the output folders of shards into `output`.
 ///
-/// The tables equal, byte for byte, those of a run that was not divided.
+/// The tables equal, byte for byte, those of a run that was not divided. A merge that was cut short goes
+/// on, and one that was not is made again.
 ///
 /// # Errors
 /// A folder holds no finished run; the shards differ in plan (key by key), version, manifest, model,
-/// format or number; one is there twice or missing; a table is damaged; `output` holds files.
+/// format or number; one is there twice or missing; a table is damaged; `output` holds files
+/// of something else.
 pub fn merge(folders: &[PathBuf], output: &Path, listener: Listener<'_>) -> Result<Summary> {
     let runs = folders.iter().map(|f| RunDescription::read(f)).collect::<Result<Vec<_>>>()?;
     let Some(first) = runs.first() else {
@@ -56,21 +59,16 @@ pub fn merge(folders: &[PathBuf], output: &Path, listener: Listener<'_>) -> Resu
         ));
     }
 
-    let occupied = std::fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some());
-    if occupied {
-        return Err(Error::bad_request(format!(
-            "{}: is not empty; give a new folder",
-            shown(output)
-        )));
-    }
-    std::fs::create_dir_all(output).map_err(|e| Error::io(output, e))?;
+    let folder = MergeFolder::open(output, folders)?;
     let mut tables =
         Tables::create(output, &first.carried, &first.plan, first.format, first.model.clone())?;
     for case in cases.into_values() {
         let records = journal::cases_folder(&folders[case.shard]);
         tables.add(&case.request, case.status, &records, listener)?;
     }
-    tables.finish()
+    let summary = tables.finish()?;
+    folder.finish()?;
+    Ok(summary)
 }
 
 fn compatible(

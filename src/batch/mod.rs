@@ -29,6 +29,7 @@ mod listings;
 mod load;
 pub mod manifest;
 pub mod merge;
+mod merge_folder;
 pub mod progress;
 mod reports;
 pub mod run;

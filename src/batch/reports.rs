@@ -16,7 +16,7 @@ use super::journal;
 use super::manifest::CaseRequest;
 use crate::digest::hex;
 use crate::error::{Error, Result};
-use crate::output::OutputFile;
+use crate::output::{self, OutputFile};
 use crate::report::{CohortPatient, CohortSignature, cohort_page};
 
 /// The page over all patients.
@@ -50,6 +50,7 @@ impl Reports {
         if wanted {
             std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         }
+        output::remove_left_over(&folder)?;
         let own = Own::of(&list, &folder, &records)?;
         Ok(Self { folder, list, names: BTreeSet::new(), own, made: BTreeMap::new() })
     }

@@ -57,6 +57,11 @@ impl RunDescription {
         path(folder).exists()
     }
 
+    /// Where a folder has its description.
+    pub fn path(folder: &Path) -> PathBuf {
+        path(folder)
+    }
+
     /// Reads the description of a folder.
     ///
     /// # Errors
@@ -120,6 +125,9 @@ impl RunFolder {
             key: options.pseudonyms.as_ref().map(Pseudonyms::fingerprint),
             finished: false,
         };
+        if !RunDescription::is_in(folder) {
+            refuse_foreign(folder)?;
+        }
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         let lock = lock(folder)?;
         if RunDescription::is_in(folder) {
@@ -141,8 +149,6 @@ impl RunFolder {
                     shown(folder)
                 )));
             }
-        } else {
-            refuse_foreign(folder)?;
         }
         description.write(folder)?;
         Ok(Self { folder: folder.to_owned(), description, _lock: lock })
@@ -160,7 +166,11 @@ impl RunFolder {
 
 const LOCK: &str = ".lock";
 
-fn lock(folder: &Path) -> Result<File> {
+/// Locks a folder for this process.
+///
+/// # Errors
+/// Another process has it.
+pub(super) fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let file = File::options()
         .create(true)
@@ -182,20 +192,23 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-/// A folder with somebody's files is not written to. What a run killed in its first moments leaves
-/// is no reason to refuse.
+/// Something in a folder that is not what a run killed in its first moments leaves.
+pub(super) fn foreign(folder: &Path) -> Result<Option<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(|e| Error::io(folder, e))?,
+    };
+    let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    Ok(names.find(|name| name != LOCK && !name.starts_with(".tmp")))
+}
+
+/// A folder with somebody's files is not written to.
 fn refuse_foreign(folder: &Path) -> Result<()> {
-    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
-    let foreign = entries.flatten().find(|entry| {
-        let name = entry.file_name();
-        name != LOCK && !name.to_string_lossy().starts_with(".tmp")
-    });
-    match foreign {
+    match foreign(folder)? {
         None => Ok(()),
-        Some(entry) => Err(Error::bad_request(format!(
-            "{}: holds {} but no run over a cohort; give a new or empty folder",
-            shown(folder),
-            entry.file_name().to_string_lossy()
+        Some(name) => Err(Error::bad_request(format!(
+            "{}: holds {name} but no run over a cohort; give a new or empty folder",
+            shown(folder)
         ))),
     }
 }

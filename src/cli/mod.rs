@@ -23,6 +23,7 @@ mod report;
 mod score;
 mod selftest;
 mod settings;
+mod signals;
 mod train;
 
 use hints::Hints;
@@ -71,6 +72,7 @@ pub(crate) fn run() -> ExitCode {
     let matches = command.get_matches_mut();
     let hints = Hints::of(&command, &matches);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    signals::clean_up_when_told_to_end();
     let key = NewKey::watch();
     let done = execute(cli);
     key.tell();

@@ -14,6 +14,34 @@ use crate::paths::shown;
 /// As many links in a row as Linux follows.
 const MOST_LINKS: usize = 40;
 
+/// How the name of a temporary file begins; so many letters and digits of chance follow.
+const PREFIX: &str = ".tmp-abscope-";
+const CHANCE: usize = 6;
+
+/// Removes the temporary files that killed runs left in a folder, which no living run may be writing to.
+///
+/// # Errors
+/// The folder cannot be read, or a file not removed.
+pub fn remove_left_over(folder: &Path) -> Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        entries => entries.map_err(|e| Error::io(folder, e))?,
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let chance = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let is_ours = chance.is_some_and(|c| {
+            c.len() == CHANCE && c.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            std::fs::remove_file(entry.path()).map_err(|e| Error::io(entry.path(), e))?;
+        }
+    }
+    Ok(())
+}
+
 /// A file under a temporary name next to its own, renamed when it is complete.
 ///
 /// Creating it before the work starts makes a bad path fail at once; dropping it without
@@ -106,6 +134,7 @@ impl Sink {
             Err(_) => None,
         };
         let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX).rand_bytes(CHANCE);
         #[cfg(unix)]
         if older.is_none() {
             use std::os::unix::fs::PermissionsExt;
@@ -208,6 +237,21 @@ mod tests {
         let mut file = OutputFile::create(path).expect("writable");
         file.write_all(text.as_bytes()).expect("room");
         file.finish().expect("named");
+    }
+
+    #[test]
+    fn what_killed_runs_left_goes_and_nothing_else() {
+        let ground = tempfile::tempdir().expect("a folder");
+        for name in [".tmp-mine", ".tmpABCDEF", ".tmp-abscope-notes", ".tmp-abscope-a_b-cd"] {
+            std::fs::write(ground.path().join(name), "mine").expect("written");
+        }
+        let file = OutputFile::create(&ground.path().join("x")).expect("writable");
+        let kept = |ground: &Path| std::fs::read_dir(ground).expect("there").count();
+        assert_eq!(kept(ground.path()), 5);
+        remove_left_over(ground.path()).expect("removed");
+        assert_eq!(kept(ground.path()), 4);
+        drop(file);
+        remove_left_over(&ground.path().join("nowhere")).expect("nothing to remove");
     }
 
     fn mode(path: &Path) -> u32 {

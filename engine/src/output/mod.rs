@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-pub use self::file::OutputFile;
 use self::file::Owned;
+pub use self::file::{OutputFile, remove_left_over};
 use self::replacement::Rename;
 use self::unfinished::Entry;
 pub use self::unfinished::discard_unfinished;
