@@ -16,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Milliseconds that freed arrays stay before they go back to the system. The allocator's own 10 are less
 /// than a case takes, so that each case would have its pages cleared anew.
-const FREED_STAYS: std::ffi::c_long = 1000;
+const FREED_STAYS: std::ffi::c_long = 100;
 /// `mi_option_purge_delay` of mimalloc 2 (mimalloc.h), for which the crate has no name.
 const PURGE_DELAY: std::ffi::c_int = 15;
 

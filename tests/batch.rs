@@ -186,7 +186,7 @@ fn killed_at_fifty_random_moments_and_resumed_the_files_are_those_of_an_unbroken
 
 /// How many cases an output folder has records of.
 fn journalled(output: &Path) -> usize {
-    let is_record = |name: &String| name.len() == "0".repeat(64).len() + ".json".len();
+    let is_record = |name: &String| name.len() == 64 + ".json".len() && name.ends_with(".json");
     records(output).iter().filter(|name| is_record(name)).count()
 }
 
@@ -289,7 +289,7 @@ fn a_finished_run_does_nothing_again_and_a_changed_input_is_done_again() {
 #[test]
 fn threads_and_memory_do_not_change_a_byte() {
     let cohort = shared();
-    for more in [["--threads", "1"], ["--threads", "3"], ["--memory", "1M"]] {
+    for more in [["--threads", "1"], ["--threads", "3"], ["--memory", "40M"]] {
         let output = more.join("").replace('-', "");
         succeed(&cohort.run(&output, &more));
         assert_eq!(cohort.tables(&output), cohort.tables("unbroken"), "{more:?}");
@@ -699,7 +699,7 @@ fn a_full_file_system_is_one_clear_error_and_the_run_goes_on_after() {
                     .expect("mount");
                 assert!(status.success(), "mount {options}");
             };
-            mount(&format!("size={}k", (4 * pages * part / 8).max(8)));
+            mount(&format!("size={}k", (4 * pages * part / 10).max(8)));
             let output = format!("{name}/out");
             let first = cohort.run(&output, &more);
             mount("remount,size=256m");

@@ -83,6 +83,9 @@ fn succeed(output: &Output) {
 
 /// Every file below a folder and its bytes.
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    if !folder.exists() {
+        return Vec::new();
+    }
     let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
     entries
         .map(|entry| entry.expect("readable"))
@@ -393,8 +396,27 @@ mod signals {
         entries.map(walkdir::DirEntry::into_path).filter(temporary).collect()
     }
 
+    /// The command with the signals' default effects, whatever the tests were started with: in the
+    /// background of a shell they are ignored.
+    fn heedful(command: &Command) -> Command {
+        let mut heedful = Command::new("env");
+        heedful.arg("--default-signal=INT,TERM,HUP").arg(command.get_program());
+        heedful.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => heedful.env(name, value),
+                None => heedful.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            heedful.current_dir(folder);
+        }
+        heedful
+    }
+
     /// Starts a command, and waits until it has something half written.
     fn midway(command: &mut Command, folder: &Path) -> Child {
+        let mut command = heedful(command);
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("abscope starts");
         let begin = Instant::now();
@@ -455,7 +477,8 @@ mod signals {
         succeed(&run(&mut command("whole")));
         let mut journalled = 0;
         for (signal, code) in SIGNALS {
-            let mut child = command("out").stderr(Stdio::null()).spawn().expect("abscope starts");
+            let mut child = heedful(&command("out"));
+            let mut child = child.stderr(Stdio::null()).spawn().expect("abscope starts");
             let records = || names(&ground.path("out/cases")).len();
             while !ground.path("out/cases").is_dir() || records() < 6 {
                 assert!(child.try_wait().expect("a child").is_none(), "too quick");
@@ -493,5 +516,24 @@ mod signals {
         send(&child, "HUP");
         assert_eq!(ends(child), Some(0));
         assert!(ground.path("to/out.csv").is_file());
+    }
+}
+
+#[test]
+fn an_empty_folder_is_filled_by_a_path_of_whatever_form() {
+    let ground = Ground::new(1);
+    for (place, name) in [("plain", "plain"), ("dotted", "./dotted"), ("up", "../up")] {
+        std::fs::create_dir_all(ground.path("inside")).expect("made");
+        std::fs::create_dir(ground.path(place)).expect("made");
+        let from = if name.starts_with("..") { ground.path("inside") } else { ground.path("") };
+        let mut command = abscope();
+        command.current_dir(from).arg("report");
+        command.args([ground.path("P0001_ct.nii.gz"), ground.path("P0001_mask.nii.gz")]);
+        command.args(["--patient", "P", "--perturbations", "0", "--model"]);
+        command.arg(ground.path("model.toml")).args(["-o", name]);
+        succeed(&run(&mut command));
+        assert!(ground.path(place).join("report.html").is_file(), "{name}");
+        let left = names(&ground.path(place));
+        assert!(left.iter().all(|n| !n.starts_with(".abscope-")), "{name}: {left:?}");
     }
 }

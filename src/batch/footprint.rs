@@ -14,6 +14,8 @@ pub(super) const PROGRAM: u64 = 24 << 20;
 const BYTES_PER_BOX_VOXEL: f64 = 32.0;
 /// Bytes that a voxel of a box takes besides for Moran's I and Geary's C: its row's spectra.
 const AUTOCORRELATION: f64 = 60.0;
+/// What the allocator takes for a byte of work: what was freed is not always room for what comes.
+const ROOM: f64 = 1.25;
 const AUTOCORRELATED: [&str; 2] = ["morph_moran_i", "morph_geary_c"];
 /// Bytes of a voxel of an image on its way through filters.
 const SAMPLE: f64 = 4.0;
@@ -80,7 +82,7 @@ impl Footprint {
             .collect();
         images.sort_by(|a, b| f64::total_cmp(b, a));
         let described = images.iter().take(threads).sum::<f64>();
-        loaded + (held + f64::max(made, described)) as u64
+        loaded + (ROOM * (held + f64::max(made, described))) as u64
     }
 
     /// The most threads, up to `most`, on which the case takes no more than this, with what it takes.

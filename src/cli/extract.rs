@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use abscope::ingest::Case;
 use abscope::output::OutputFile;
 use abscope::paths::shown;
+use abscope::paths::shown;
 use abscope::plan::Plan;
 use abscope::table::{diagnostics, json, write_csv};
 use anyhow::{Context, bail};
@@ -37,6 +38,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let format = Format::of(&args.output)?;
     let plan = case::plan(args.settings.as_ref())?;
+    let absolute = |path: &Path| std::path::absolute(path).ok();
+    anyhow::ensure!(
+        args.diagnostics.as_deref().is_none_or(|path| absolute(path) != absolute(&args.output)),
+        "{} cannot be both the table and that of the checks; give --diagnostics another name",
+        shown(&args.output)
+    );
     let mut output = OutputFile::create(&args.output)?;
     let checks = args.diagnostics.as_deref().map(ChecksFile::create).transpose()?;
     let case = args.case.load()?;

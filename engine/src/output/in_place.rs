@@ -60,8 +60,10 @@ pub(super) fn fill(new: &Path, place: &Path, replace: bool) -> io::Result<()> {
     let exists = |problem: &str| io::Error::new(io::ErrorKind::AlreadyExists, problem.to_owned());
     let before = replacement::own_files(place);
     // The work between creating and filling may have taken hours.
-    let others = std::fs::read_dir(place)?.flatten();
-    let occupied = others.into_iter().any(|e| e.path() != new && !is_temporary(&e));
+    let mut others = std::fs::read_dir(place)?.flatten();
+    // By its name: the path of a temporary folder is absolute, that of the output as the user wrote it.
+    let occupied =
+        others.any(|e| Some(e.file_name().as_os_str()) != new.file_name() && !is_temporary(&e));
     if occupied && !(replace && before.is_some()) {
         return Err(exists("holds files that are not abscope's to replace"));
     }

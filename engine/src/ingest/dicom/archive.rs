@@ -152,7 +152,8 @@ impl Reopened {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
-                let mut file = input::open(&self.path).map_err(io::Error::other)?;
+                let mut file =
+                    input::open(&self.path).map_err(|e| io::Error::other(e.problem()))?;
                 if file.state()? != self.state {
                     let problem = "the archive has changed since its directory was read; try again \
                                    once it is written to its end";
