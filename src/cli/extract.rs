@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use abscope::ingest::Case;
 use abscope::output::OutputFile;
 use abscope::paths::shown;
-use abscope::paths::shown;
 use abscope::plan::Plan;
 use abscope::table::{diagnostics, json, write_csv};
 use anyhow::{Context, bail};
