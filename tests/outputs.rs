@@ -97,8 +97,13 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         .collect()
 }
 
+/// The names of all files below a folder, in which a program may be at work.
 fn names(folder: &Path) -> Vec<String> {
-    files(folder).into_iter().map(|(path, _)| path.display().to_string()).collect()
+    let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
+    let files = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+    files
+        .map(|entry| entry.path().strip_prefix(folder).expect("below").display().to_string())
+        .collect()
 }
 
 /// The pages that the page over all patients links to, as a browser reads them.
@@ -475,11 +480,13 @@ mod signals {
             command
         };
         succeed(&run(&mut command("whole")));
-        let mut journalled = 0;
         for (signal, code) in SIGNALS {
             let mut child = heedful(&command("out"));
             let mut child = child.stderr(Stdio::null()).spawn().expect("abscope starts");
-            let records = || names(&ground.path("out/cases")).len();
+            let records = || {
+                let names = names(&ground.path("out/cases"));
+                names.iter().filter(|name| !name.starts_with(".tmp")).count()
+            };
             while !ground.path("out/cases").is_dir() || records() < 6 {
                 assert!(child.try_wait().expect("a child").is_none(), "too quick");
                 std::thread::sleep(Duration::from_millis(1));
@@ -487,7 +494,7 @@ mod signals {
             send(&child, signal);
             assert_eq!(ends(child), Some(code), "{signal}");
             assert_eq!(temporaries(&ground.path("out")), Vec::<PathBuf>::new(), "{signal}");
-            journalled += records();
+            assert!(records() > 0, "{signal}: nothing is kept");
             succeed(&run(&mut command("out")));
             for name in ["features.csv", "scores.csv", "cases.csv", "cohort.html"] {
                 let [out, whole] = ["out", "whole"].map(|f| ground.read(&format!("{f}/{name}")));
@@ -497,7 +504,6 @@ mod signals {
             assert!(out == whole, "reports after {signal}");
             std::fs::remove_dir_all(ground.path("out")).expect("there");
         }
-        assert!(journalled >= 18);
     }
 
     #[test]

@@ -19,8 +19,9 @@ mod unix {
     pub(crate) fn clean_up_when_told_to_end() {
         let ignored = ignored();
         let ends = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(move |s| !ignored.contains(s));
+        // Before the thread is there, so that none is missed by what is begun meanwhile.
+        let Ok(mut signals) = Signals::new(ends) else { return };
         let _ = Builder::new().name("signals".into()).spawn(move || {
-            let Ok(mut signals) = Signals::new(ends) else { return };
             let Some(signal) = signals.forever().next() else { return };
             // Told again, it ends though a disk does not answer.
             let _ = Builder::new().spawn(move || signals.forever().next().map(end));
