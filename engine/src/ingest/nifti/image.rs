@@ -29,7 +29,7 @@ fn volume(stream: &mut Stream<'_>, header: &Header) -> Result<Volume> {
     {
         return Ok(Volume::new(header.geometry.clone(), Voxels::Stored(voxels)));
     }
-    let mut voxels = Narrowing::new();
+    let mut voxels = Narrowing::new(header.geometry.voxel_count());
     let mut values = Vec::with_capacity(CHUNK);
     let mut read = 0usize;
     stream.for_each_chunk(header, |bytes| {
@@ -64,45 +64,63 @@ pub(super) fn check_finite(values: &[f64], start: usize, header: &Header) -> Res
 }
 
 /// Voxels in the narrowest type that has held them so far.
-enum Narrowing {
+struct Narrowing {
+    voxels: Narrowed,
+    /// How many there will be.
+    count: usize,
+}
+
+enum Narrowed {
     Whole(Vec<i16>),
     Real(Vec<f32>),
 }
 
+/// Room for so many, where there is as much, so that it is not moved to more and more of it. The header
+/// was checked against what the file can hold, and what is never filled takes no memory.
+fn room<T>(count: usize) -> Vec<T> {
+    let mut room = Vec::new();
+    // Without it the voxels take their room bit by bit.
+    let _ = room.try_reserve_exact(count);
+    room
+}
+
 impl Narrowing {
-    fn new() -> Self {
-        Self::Whole(Vec::new())
+    fn new(count: usize) -> Self {
+        Self { voxels: Narrowed::Whole(room(count)), count }
     }
 
     fn extend(&mut self, values: &[f64]) {
-        if let Self::Whole(whole) = self {
+        if let Narrowed::Whole(whole) = &mut self.voxels {
             // Truncation and back leaves exactly the whole numbers within range unchanged.
             if values.iter().fold(true, |fits, &v| fits & (f64::from(v as i16) == v)) {
                 whole.extend(values.iter().map(|&v| v as i16));
                 return;
             }
-            *self = Self::Real(whole.iter().map(|&v| f32::from(v)).collect());
+            let mut real = room(self.count);
+            real.extend(whole.iter().map(|&v| f32::from(v)));
+            self.voxels = Narrowed::Real(real);
         }
-        if let Self::Real(real) = self {
+        if let Narrowed::Real(real) = &mut self.voxels {
             real.extend(values.iter().map(|&v| v as f32));
         }
     }
 
     fn reordered(self, order: &CanonicalOrder, stored_size: [usize; 3]) -> Voxels {
-        match self {
-            Self::Whole(v) => Voxels::I16(reorder(v, order, stored_size)),
-            Self::Real(v) => Voxels::F32(reorder(v, order, stored_size)),
+        match self.voxels {
+            Narrowed::Whole(v) => Voxels::I16(reorder(v, order, stored_size)),
+            Narrowed::Real(v) => Voxels::F32(reorder(v, order, stored_size)),
         }
     }
 }
 
-/// Stored voxels in canonical order.
+/// Stored voxels in canonical order: in the same memory, where no axis is another's.
 pub(in crate::ingest) fn reorder<T: Copy>(
-    stored: Vec<T>,
+    mut stored: Vec<T>,
     order: &CanonicalOrder,
     stored_size: [usize; 3],
 ) -> Vec<T> {
-    if order.is_identity() {
+    if order.source == [0, 1, 2] {
+        mirror(&mut stored, order.flip, stored_size);
         return stored;
     }
     let (start, [sx, sy, sz]) = order.strides(stored_size);
@@ -115,4 +133,26 @@ pub(in crate::ingest) fn reorder<T: Copy>(
         }
     }
     out
+}
+
+/// Turns the axes that are to be turned.
+fn mirror<T>(voxels: &mut [T], flip: [bool; 3], [nx, ny, _]: [usize; 3]) {
+    if flip[0] {
+        voxels.chunks_exact_mut(nx.max(1)).for_each(<[T]>::reverse);
+    }
+    if flip[1] {
+        voxels.chunks_exact_mut((nx * ny).max(1)).for_each(|slice| turn(slice, nx));
+    }
+    if flip[2] {
+        turn(voxels, nx * ny);
+    }
+}
+
+/// Parts of `len` in the opposite order.
+fn turn<T>(parts: &mut [T], len: usize) {
+    let count = parts.len().checked_div(len).unwrap_or(0);
+    for at in 0..count / 2 {
+        let (before, after) = parts.split_at_mut((count - 1 - at) * len);
+        before[at * len..(at + 1) * len].swap_with_slice(&mut after[..len]);
+    }
 }
