@@ -3,12 +3,15 @@
 //! Oracle: an unbroken run over the same cohort by the same program. Every comparison is of bytes.
 
 mod common;
+#[cfg(target_os = "linux")]
+#[path = "common/peaks.rs"]
+mod peaks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use abscope::patient::scores::Provenance;
 use abscope::patient::{AssessOptions, assess_rows};
@@ -19,7 +22,7 @@ use abscope::signature::Model;
 use abscope::signature::score::Origin;
 use abscope::table::Table;
 use abscope::table::scores::{self, ScoreRow};
-use common::abscope;
+use common::{abscope, stderr, succeed};
 use tempfile::TempDir;
 
 #[path = "../examples/cohort/mod.rs"]
@@ -83,15 +86,6 @@ impl Cohort {
     }
 }
 
-fn succeed(output: &Output) {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {stderr}", output.status);
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 /// Twelve patients, shared by the tests that do not change them.
 fn shared() -> &'static Cohort {
     static COHORT: OnceLock<Cohort> = OnceLock::new();
@@ -117,19 +111,10 @@ fn kinds(cohort: &Cohort) -> [Vec<String>; 3] {
 
 /// All files that a run leaves for its user, by their names in the folder.
 fn left(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect("readable"));
-    let files = entries.filter(|entry| entry.file_type().is_file());
+    let mut files = common::files(folder);
+    let own = ["cases", "inputs.jsonl", ".lock"];
+    files.retain(|name, _| !own.iter().any(|own| name.starts_with(own)));
     files
-        .map(|entry| {
-            let name = entry.path().strip_prefix(folder).expect("below").to_owned();
-            (name, std::fs::read(entry.path()).expect("readable"))
-        })
-        .filter(|(name, _)| {
-            !name.starts_with("cases")
-                && !name.starts_with("inputs.jsonl")
-                && !name.starts_with(".lock")
-        })
-        .collect()
 }
 
 #[test]
@@ -404,13 +389,8 @@ fn one_feature_model() -> String {
 }
 
 /// The reports of an output folder, by name.
-fn reports(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = folder.join("reports");
-    let named = |path: PathBuf| {
-        let bytes = std::fs::read(&path).expect("readable");
-        (path.strip_prefix(&folder).expect("inside").to_owned(), bytes)
-    };
-    files(&folder).into_iter().map(named).collect()
+fn reports(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    common::files(&folder.join("reports"))
 }
 
 #[test]
@@ -723,24 +703,9 @@ fn a_full_file_system_is_one_clear_error_and_the_run_goes_on_after() {
 /// cases happen to meet.
 #[cfg(target_os = "linux")]
 fn peak(cohort: &Cohort, output: &str) -> u64 {
-    let mut child = cohort
-        .command(output, &["--threads", "1"])
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("abscope starts");
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(kib.unwrap_or(0) * 1024);
-        if let Some(status) = child.try_wait().expect("a child") {
-            assert!(status.success());
-            return peak;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let (peak, status) = peaks::watched(&mut cohort.command(output, &["--threads", "1"]));
+    assert_eq!(status, Some(0));
+    peak
 }
 
 #[cfg(target_os = "linux")]

@@ -24,15 +24,6 @@ use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
-const SETTINGS: &str = "
-[features]
-families = [\"statistics\"]
-[resampling]
-spacing_mm = \"none\"
-[resegmentation]
-range_hu = [-1100.0, 3000.0]
-";
-
 /// One examination: what its files have in common.
 struct Exam<'a> {
     case: &'a Case,
@@ -287,7 +278,7 @@ fn files(first: &Case, second: &Case) -> Vec<InMemDicomObject> {
 
 fn batch(cases: &Path, folder: &Path) -> Table {
     let settings = folder.join("settings.toml");
-    std::fs::write(&settings, SETTINGS).expect("written");
+    std::fs::write(&settings, common::STATISTICS).expect("written");
     let output = common::abscope()
         .arg("batch")
         .arg(cases)
@@ -311,7 +302,8 @@ fn measured(row: &Row) -> BTreeMap<String, f64> {
 #[test]
 fn an_export_pairs_into_the_right_lesions_and_time_points() {
     let (first, second) = (nifti("STS_019"), nifti("STS_025"));
-    let plan = Plan::resolve(&Settings::parse(SETTINGS).expect("settings")).expect("a plan");
+    let plan =
+        Plan::resolve(&Settings::parse(common::STATISTICS).expect("settings")).expect("a plan");
     let expected = [extract(&first, &plan).remove(0), extract(&second, &plan).remove(0)];
 
     let folder = tempfile::tempdir().expect("a folder");

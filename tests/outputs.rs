@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use abscope::plan::Plan;
 use abscope::settings::Settings;
-use common::abscope;
+use common::{abscope, files, stderr, succeed};
 use tempfile::TempDir;
 
 #[path = "../examples/cohort/mod.rs"]
@@ -71,30 +71,6 @@ impl Ground {
 
 fn run(command: &mut Command) -> Output {
     command.output().expect("abscope starts")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn succeed(output: &Output) {
-    assert!(output.status.success(), "{}: {}", output.status, stderr(output));
-}
-
-/// Every file below a folder and its bytes.
-fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    if !folder.exists() {
-        return Vec::new();
-    }
-    let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
-    entries
-        .map(|entry| entry.expect("readable"))
-        .filter(|entry| entry.file_type().is_file())
-        .map(|entry| {
-            let place = entry.path().strip_prefix(folder).expect("below").to_owned();
-            (place, std::fs::read(entry.path()).expect("readable"))
-        })
-        .collect()
 }
 
 /// The names of all files below a folder, in which a program may be at work.
@@ -185,7 +161,7 @@ fn every_case_has_its_own_report_whatever_its_patient_is_called() {
         assert!(ground.path("whole").join(link).is_file(), "{link}");
     }
     #[cfg(unix)]
-    for (name, _) in &whole {
+    for name in whole.keys() {
         use std::os::unix::fs::MetadataExt;
         let metadata = ground.path("whole/reports").join(name).metadata().expect("there");
         assert_eq!(metadata.nlink(), 1, "{} is a copy", name.display());

@@ -38,18 +38,17 @@ const DAY: &str = "19110203";
 /// The name of the region, which is shown: it is the lesion's.
 const ROI: &str = "GTV";
 
-const SETTINGS: &str = "
-[features]
-families = [\"statistics\"]
-[resampling]
-spacing_mm = \"none\"
-[resegmentation]
-range_hu = [-1100.0, 3000.0]
+const FILTER: &str = "
 [[filter]]
 name = \"mean\"
 kind = \"mean\"
 support_voxels = 3
 ";
+
+/// Few features, of the image and a map.
+fn settings() -> String {
+    [common::STATISTICS, FILTER].concat()
+}
 
 /// A text in every element of text that DICOM knows of these groups and that is not there yet.
 fn identified(object: &InMemDicomObject, number: usize) -> InMemDicomObject {
@@ -284,8 +283,8 @@ fn nothing_that_leads_to_a_person_is_written_by_any_command() {
     let export = Export::new();
     let out = export.place("out");
     std::fs::create_dir_all(&out).expect("made");
-    std::fs::write(export.place("settings.toml"), SETTINGS).expect("written");
-    let plan = Plan::resolve(&Settings::parse(SETTINGS).expect("settings")).expect("a plan");
+    std::fs::write(export.place("settings.toml"), settings()).expect("written");
+    let plan = Plan::resolve(&Settings::parse(&settings()).expect("settings")).expect("a plan");
     let model = common::signature::one_feature_model(&plan);
     std::fs::write(export.place("model.toml"), model).expect("written");
     let runs = Runs { export: &export, out };
@@ -357,7 +356,7 @@ fn nothing_that_leads_to_a_person_is_written_by_any_command() {
 #[test]
 fn identified_output_has_the_ids_and_names_of_files() {
     let export = Export::new();
-    std::fs::write(export.place("settings.toml"), SETTINGS).expect("written");
+    std::fs::write(export.place("settings.toml"), settings()).expect("written");
     let runs = Runs { export: &export, out: export.place("out") };
     std::fs::create_dir_all(&runs.out).expect("made");
     let image = format!("export/{PATH}^nifti/{PATH}-ct.nii");

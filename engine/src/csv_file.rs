@@ -11,6 +11,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::input::{self, Bounded};
 
@@ -157,6 +159,18 @@ impl<W: Write> CsvWriter<W> {
             self.csv.write_field(safe(cell.as_ref()).as_bytes())?;
         }
         Ok(self.csv.write_record(None::<&[u8]>)?)
+    }
+
+    /// Appends a row: a type with a field per column, or a list of cells.
+    ///
+    /// # Errors
+    /// As [`CsvWriter::record`].
+    pub fn row(&mut self, row: &impl Serialize) -> io::Result<()> {
+        let mut plain = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        plain.serialize(row)?;
+        let plain = plain.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        let reader = csv::ReaderBuilder::new().has_headers(false).from_reader(plain.as_slice());
+        reader.into_records().try_for_each(|cells| self.record(&cells?))
     }
 
     /// Writes out what is still kept.

@@ -127,12 +127,12 @@ impl Tables {
             }
             Status::Waiting | Status::PutOff { .. } => {}
         }
-        self.cases.write(row.cells())
+        self.cases.write(&row)
     }
 
     fn fail(&mut self, failure: &Failure) -> Result<()> {
         self.summary.failed += 1;
-        self.failures.write(failure.cells())
+        self.failures.write(failure)
     }
 
     /// The number of rows that a case adds to the tables, or why it adds none.
@@ -176,7 +176,7 @@ impl Tables {
         }
         if let Some(scores) = &mut self.scores {
             for row in record.score_rows() {
-                scores.write(row)?;
+                scores.write(&row)?;
             }
         }
         if record.report {
@@ -191,8 +191,7 @@ impl Tables {
         }
         for warning in &record.warnings {
             self.summary.warnings += 1;
-            self.warnings
-                .write(Warning { case: case.order, patient: &case.patient, warning }.cells())?;
+            self.warnings.write(&Warning { case: case.order, patient: &case.patient, warning })?;
         }
         self.summary.done += 1;
         self.summary.lesions += rows.len();

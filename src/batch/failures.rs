@@ -25,19 +25,6 @@ pub enum Stage {
     Report,
 }
 
-impl Stage {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Manifest => "manifest",
-            Self::Load => "load",
-            Self::Extract => "extract",
-            Self::Assemble => "assemble",
-            Self::Report => "report",
-        }
-    }
-}
-
 /// A case that failed: a row of `failures.csv`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::failures::Failure;
 use super::manifest::CaseRequest;
@@ -21,7 +21,7 @@ pub(super) const FAILURES: &str = "failures.csv";
 pub(super) const WARNINGS: &str = "warnings.csv";
 
 /// A row of `cases.csv`.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CaseRow {
     /// The case's place in the manifest.
     #[serde(rename = "case")]
@@ -34,7 +34,7 @@ pub(super) struct CaseRow {
     pub(super) key: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum CaseStatus {
     Waiting,
@@ -55,38 +55,14 @@ impl CaseRow {
             key: String::new(),
         }
     }
-
-    /// In the order of [`CaseRow::COLUMNS`].
-    pub(super) fn cells(&self) -> [String; 5] {
-        let Self { order, patient, status, lesions, key } = self;
-        let status = status.name().to_owned();
-        [order.to_string(), patient.clone(), status, lesions.to_string(), key.clone()]
-    }
-}
-
-impl CaseStatus {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 impl Failure {
     pub(super) const COLUMNS: [&str; 5] = ["case", "patient", "stage", "error", "way_out"];
-
-    /// In the order of [`Failure::COLUMNS`].
-    pub(super) fn cells(&self) -> [String; 5] {
-        let Self { order, patient, stage, problem, way_out, .. } = self;
-        let stage = stage.name().to_owned();
-        [order.to_string(), patient.clone(), stage, problem.clone(), way_out.clone()]
-    }
 }
 
 /// A row of `warnings.csv`.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(super) struct Warning<'a> {
     pub(super) case: usize,
     pub(super) patient: &'a str,
@@ -95,11 +71,6 @@ pub(super) struct Warning<'a> {
 
 impl Warning<'_> {
     pub(super) const COLUMNS: [&'static str; 3] = ["case", "patient", "warning"];
-
-    /// In the order of [`Warning::COLUMNS`].
-    pub(super) fn cells(&self) -> [String; 3] {
-        [self.case.to_string(), self.patient.to_owned(), self.warning.to_owned()]
-    }
 }
 
 /// A small CSV file under construction.
@@ -113,13 +84,13 @@ impl Listing {
     pub(super) fn create(path: &Path, header: &[&str]) -> Result<Self> {
         let csv = CsvWriter::new(OutputFile::create(path)?);
         let mut file = Self { path: path.to_owned(), csv };
-        file.write(header)?;
+        file.write(&header)?;
         Ok(file)
     }
 
-    /// Appends a row.
-    pub(super) fn write(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) -> Result<()> {
-        self.csv.record(cells).map_err(|e| Error::io(&self.path, e))
+    /// Appends a row: a type with a field per column, or a list of cells.
+    pub(super) fn write(&mut self, row: &impl Serialize) -> Result<()> {
+        self.csv.row(row).map_err(|e| Error::io(&self.path, e))
     }
 
     pub(super) fn finish(self) -> Result<()> {
@@ -154,13 +125,13 @@ mod tests {
 
         let path = folder.path().join(FAILURES);
         let mut file = Listing::create(&path, &Failure::COLUMNS).expect("writable");
-        file.write(failure.cells()).expect("room");
+        file.write(&failure).expect("room");
         file.finish().expect("room");
         assert_eq!(read(&path).expect("there"), Some(vec![failure]));
 
         let path = folder.path().join(CASES);
         let mut file = Listing::create(&path, &CaseRow::COLUMNS).expect("writable");
-        file.write(row.cells()).expect("room");
+        file.write(&row).expect("room");
         file.finish().expect("room");
         assert_eq!(read(&path).expect("there"), Some(vec![row]));
 

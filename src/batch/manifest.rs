@@ -20,7 +20,7 @@ use crate::csv_file::{CsvFile, CsvWriter, Record};
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::dicom::select::Selection;
-use crate::ingest::{Expected, LoadOptions, Scan};
+use crate::ingest::{Expected, LoadOptions, Scan, subject};
 use crate::paths::shown;
 use crate::table::{Carried, is_own_name};
 
@@ -267,11 +267,9 @@ impl Manifest {
 
     /// Whether a case is DICOM by its path, so that its studies and series need pseudonyms.
     pub fn needs_names(&self) -> bool {
-        let is_nifti = |path: &Path| {
-            let name = path.to_string_lossy().to_lowercase();
-            name.ends_with(".nii") || name.ends_with(".nii.gz")
-        };
-        self.cases.iter().any(|case| case.selection.is_some() || !is_nifti(&case.image_path))
+        let is_dicom =
+            |case: &CaseRequest| case.selection.is_some() || !subject::is_nifti(&case.image_path);
+        self.cases.iter().any(is_dicom)
     }
 
     /// Writes what the rows ask for as CSV, to be edited and used in place of a folder. Paths are

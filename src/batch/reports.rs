@@ -41,6 +41,13 @@ pub(super) struct Reports {
     made: BTreeMap<String, String>,
 }
 
+/// A file of a case's report.
+struct Part {
+    ending: &'static str,
+    sha256: String,
+    bytes: Vec<u8>,
+}
+
 impl Reports {
     /// Begins with none; those of an earlier run stay until the end.
     pub(super) fn create(folder: &Path, wanted: bool) -> Result<Self> {
@@ -57,29 +64,30 @@ impl Reports {
 
     /// Gives the report of a finished case its patient's name, and says where its page lies.
     pub(super) fn add(&mut self, case: &CaseRequest, key: &str, records: &Path) -> Result<String> {
-        let [html, json] = [journal::HTML, journal::JSON].map(|ending| {
-            let path = journal::report_path(records, key, ending);
-            std::fs::read(&path).map_err(|e| Error::io(&path, e))
-        });
-        let files = [("html", html?), ("json", json?)];
-        let name = self.name(case, &files);
-        for (ending, bytes) in &files {
-            self.write(format!("{name}.{ending}"), bytes)?;
+        let part = |kept, ending| {
+            let path = journal::report_path(records, key, kept);
+            let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+            Ok::<_, Error>(Part { ending, sha256: hex(&Sha256::digest(&bytes)), bytes })
+        };
+        let parts = [part(journal::HTML, "html")?, part(journal::JSON, "json")?];
+        let name = self.name(case, &parts);
+        for part in parts {
+            self.write(format!("{name}.{}", part.ending), part)?;
         }
         Ok(format!("{FOLDER}/{name}.html"))
     }
 
     /// A name that neither another report of this run nor somebody's file has.
-    fn name(&mut self, case: &CaseRequest, files: &[(&str, Vec<u8>)]) -> String {
+    fn name(&mut self, case: &CaseRequest, parts: &[Part]) -> String {
         let patient = file_name(&case.patient);
         let of_case = format!("{patient}-case-{}", case.order);
         let more = (2_u64..).map(|n| format!("{of_case}-{n}"));
         let free = |name: &String| {
             !self.names.contains(&name.to_lowercase())
-                && files.iter().all(|(ending, bytes)| {
+                && parts.iter().all(|Part { ending, sha256, .. }| {
                     let file = format!("{name}.{ending}");
                     let found = Found::at(&self.folder.join(&file));
-                    found.is_free_for(&hex(&Sha256::digest(bytes)), self.own.digests(&file))
+                    found.is_free_for(sha256, self.own.digests(&file))
                 })
         };
         let mut names = [patient.clone(), of_case.clone()].into_iter().chain(more);
@@ -88,18 +96,17 @@ impl Reports {
         name
     }
 
-    fn write(&mut self, file: String, bytes: &[u8]) -> Result<()> {
+    fn write(&mut self, file: String, part: Part) -> Result<()> {
         let path = self.folder.join(&file);
-        let digest = hex(&Sha256::digest(bytes));
         let found = Found::at(&path);
         // On the list first: a run that is killed knows its own.
-        self.own.add(&self.list, &file, &digest)?;
-        if !found.is_copy_of(&digest) {
+        self.own.add(&self.list, &file, &part.sha256)?;
+        if !found.is_copy_of(&part.sha256) {
             let mut output = OutputFile::create(&path)?;
-            output.write_all(bytes).map_err(|e| Error::io(&path, e))?;
+            output.write_all(&part.bytes).map_err(|e| Error::io(&path, e))?;
             output.finish()?;
         }
-        self.made.insert(file, digest);
+        self.made.insert(file, part.sha256);
         Ok(())
     }
 

@@ -54,12 +54,12 @@ pub struct RunDescription {
 impl RunDescription {
     /// Whether a folder has a description.
     pub fn is_in(folder: &Path) -> bool {
-        path(folder).exists()
+        Self::path(folder).exists()
     }
 
     /// Where a folder has its description.
     pub fn path(folder: &Path) -> PathBuf {
-        path(folder)
+        folder.join("run.json")
     }
 
     /// Reads the description of a folder.
@@ -67,7 +67,7 @@ impl RunDescription {
     /// # Errors
     /// It is not there or is none of this version's.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = path(folder);
+        let path = Self::path(folder);
         let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         let run = serde_json::from_slice::<Self>(&bytes).ok().filter(|run| run.schema == SCHEMA);
         let run = run.ok_or_else(|| {
@@ -84,15 +84,11 @@ impl RunDescription {
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
-        let path = path(folder);
+        let path = Self::path(folder);
         let mut file = OutputFile::create(&path)?;
         serde_json::to_writer_pretty(&mut file, self).map_err(|e| Error::io(&path, e.into()))?;
         file.finish()
     }
-}
-
-fn path(folder: &Path) -> PathBuf {
-    folder.join("run.json")
 }
 
 /// An output folder in use.

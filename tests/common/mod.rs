@@ -4,9 +4,10 @@
 
 pub mod signature;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use abscope::ingest::LoadOptions;
 use abscope::ingest::pseudonyms::Pseudonyms;
@@ -20,6 +21,41 @@ pub fn abscope() -> Command {
     command.env("ABSCOPE_KEY_FILE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("pseudonym.key"));
     command
 }
+
+/// What a program said on standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Sees that a program did all that it was asked.
+pub fn succeed(output: &Output) {
+    assert!(output.status.success(), "{}: {}", output.status, stderr(output));
+}
+
+/// Every file below a folder, none where there is no folder, and its bytes.
+pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    if !folder.exists() {
+        return BTreeMap::new();
+    }
+    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect("readable"));
+    entries
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| {
+            let name = entry.path().strip_prefix(folder).expect("below").to_owned();
+            (name, std::fs::read(entry.path()).expect("readable"))
+        })
+        .collect()
+}
+
+/// Few and cheap features on the image's own grid.
+pub const STATISTICS: &str = "
+[features]
+families = [\"statistics\"]
+[resampling]
+spacing_mm = \"none\"
+[resegmentation]
+range_hu = [-1100.0, 3000.0]
+";
 
 /// The readers' defaults for a patient P, with a key of pseudonyms that is not the user's.
 pub fn options() -> LoadOptions {

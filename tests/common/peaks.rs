@@ -90,29 +90,16 @@ impl Bench {
         let row = format!("P,{},{}", image.display(), mask.display());
         std::fs::write(&manifest, format!("patient,image,mask\n{row}\n")).expect("written");
         std::fs::write(self.at("settings.toml"), settings).expect("written");
-        let mut child = (self.abscope)()
+        let mut command = (self.abscope)();
+        command
             .arg("batch")
             .arg(&manifest)
             .arg("-o")
             .arg(&output)
             .arg("--settings")
             .arg(self.at("settings.toml"))
-            .args(["--memory", &memory.to_string(), "--threads", &threads.to_string()])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let status = format!("/proc/{}/status", child.id());
-        let mut peak = 0;
-        let code = loop {
-            let text = std::fs::read_to_string(&status).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
-            peak = peak.max(kib.unwrap_or(0) * 1024);
-            if let Some(status) = child.try_wait().expect("a child") {
-                break status.code();
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        };
+            .args(["--memory", &memory.to_string(), "--threads", &threads.to_string()]);
+        let (peak, code) = watched(&mut command);
         assert!(matches!(code, Some(0 | 1)), "{code:?}");
         let read = |name: &str| std::fs::read_to_string(output.join(name)).expect("there");
         let features = read("features.csv");
@@ -122,6 +109,23 @@ impl Bench {
             failures: read("failures.csv").lines().skip(1).collect(),
             features: features.into_bytes(),
         }
+    }
+}
+
+/// Runs a program to its end: the peak of its resident size, bytes, and its exit status.
+pub fn watched(command: &mut Command) -> (u64, Option<i32>) {
+    let mut child = command.stderr(Stdio::null()).spawn().expect("starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = peak.max(kib.unwrap_or(0) * 1024);
+        if let Some(status) = child.try_wait().expect("a child") {
+            return (peak, status.code());
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -150,26 +150,17 @@ impl OpenFile {
     ///
     /// # Errors
     /// As [`OpenFile::whole`].
-    pub(crate) fn start(self, enough: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
-        let Self { path, head: mut start, mut rest, before, .. } = self;
-        while (start.len() as u64) < before.len && !enough(&start) {
+    pub(crate) fn start(mut self, enough: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
+        let mut start = std::mem::take(&mut self.head);
+        while (start.len() as u64) < self.before.len && !enough(&start) {
             let more = start.len() as u64;
-            let read = rest.by_ref().take(more).read_to_end(&mut start);
-            if read.map_err(|e| Error::io(&path, e))? == 0 {
+            let read = self.rest.by_ref().take(more).read_to_end(&mut start);
+            if read.map_err(|e| Error::io(&self.path, e))? == 0 {
                 break;
             }
         }
-        let now = rest.state().map_err(|e| Error::io(&path, e))?;
-        if now != before {
-            return Err(Error::bad_data(
-                &path,
-                format!(
-                    "has changed while it was read: it had {} bytes and has {} now; try again once it \
-                     is written to its end",
-                    before.len, now.len
-                ),
-            ));
-        }
+        self.at = start.len() as u64;
+        self.as_opened(true)?;
         Ok(start)
     }
 
@@ -178,8 +169,14 @@ impl OpenFile {
     /// # Errors
     /// The file is not what it was when it was opened, so that what was read may be a part of each.
     pub(crate) fn unchanged(&self) -> Result<()> {
+        self.as_opened(self.at == self.before.len)
+    }
+
+    /// # Errors
+    /// The file is not what it was, or not as many bytes `came` as were to.
+    fn as_opened(&self, came: bool) -> Result<()> {
         let now = self.rest.state().map_err(|e| Error::io(&self.path, e))?;
-        if now == self.before && self.at == self.before.len {
+        if now == self.before && came {
             return Ok(());
         }
         Err(Error::bad_data(

@@ -47,6 +47,12 @@ const TIME_WORDS: [&str; 16] = [
     "nifti",
 ];
 
+/// Whether a file is NIfTI by its name.
+pub fn is_nifti(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.ends_with(".nii") || name.ends_with(".nii.gz")
+}
+
 /// The words of a name or relative path without its NIfTI extension, in lower case.
 pub fn words(name: &str) -> Vec<String> {
     let text = name.to_lowercase();

@@ -124,8 +124,13 @@ pub(super) fn stored<'a>(
     }
 }
 
-fn joined(opened: &Opened, fragments: &[std::ops::Range<usize>]) -> Vec<u8> {
-    fragments.iter().flat_map(|range| &opened.data_set()[range.clone()]).copied().collect()
+/// The bytes of a frame, which most files keep in one piece.
+fn joined<'a>(opened: &'a Opened, fragments: &[std::ops::Range<usize>]) -> Cow<'a, [u8]> {
+    let bytes = |range: &std::ops::Range<usize>| &opened.data_set()[range.clone()];
+    match fragments {
+        [whole] => Cow::Borrowed(bytes(whole)),
+        parts => Cow::Owned(parts.iter().flat_map(bytes).copied().collect()),
+    }
 }
 
 fn is_jpeg_ls(opened: &Opened) -> bool {
@@ -136,7 +141,8 @@ fn is_jpeg_ls(opened: &Opened) -> bool {
 /// the irreversible wavelet of JPEG 2000, the cosine transform of JPEG. The header may keep silent, and
 /// most transfer syntaxes allow both kinds of stream.
 pub(super) fn is_approximate(opened: &Opened, frames: usize) -> bool {
-    let Some(span) = &opened.pixels else { return false };
+    let compressed = opened.pixels.as_ref().filter(|span| span.declared.is_none());
+    let Some(span) = compressed else { return false };
     let jpeg_ls = is_jpeg_ls(opened);
     let located = walk::frames(opened.data_set(), span, frames, opened.encoding);
     located.into_iter().flatten().any(|fragments| {

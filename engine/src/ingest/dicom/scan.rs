@@ -23,6 +23,7 @@ use super::tree::Tree;
 use crate::error::{Error, Message, Result, private};
 use crate::ingest::nifti;
 use crate::ingest::open_file::OpenFile;
+use crate::ingest::subject;
 use crate::paths::shown;
 
 impl Catalogue {
@@ -129,9 +130,7 @@ impl Found {
             }
             return;
         }
-        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if (name.ends_with(".nii") || name.ends_with(".nii.gz")) && nifti::looks_like_nifti(&opened)
-        {
+        if subject::is_nifti(path) && nifti::looks_like_nifti(&opened) {
             self.nifti.push(path.to_owned());
             return;
         }
