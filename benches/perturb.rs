@@ -29,7 +29,7 @@ fn case() -> Case {
         let noise: f64 = StandardNormal.sample(&mut rng);
         voxels.push((if *set { 60.0 } else { 20.0 } + 25.0 * noise).round() as i16);
     }
-    let mask = Mask::new(geometry.clone(), IndexBox::whole(geometry.size), inside)
+    let mask = Mask::new(geometry.clone(), IndexBox::whole(geometry.size), &inside)
         .expect("a ball has voxels");
     Case {
         patient: "bench".into(),

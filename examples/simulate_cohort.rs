@@ -179,7 +179,7 @@ fn patient(number: u64) -> (Case, Vec<Truth>) {
         image.slice_mut(columns).assign(&cell);
         let mut whole = Array3::from_elem(image.dim(), false);
         whole.slice_mut(columns).assign(&inside);
-        let mask = Mask::new(geometry.clone(), IndexBox::whole(geometry.size), whole)
+        let mask = Mask::new(geometry.clone(), IndexBox::whole(geometry.size), &whole)
             .expect("a lesion has voxels");
         lesions.push(Lesion {
             id: (at + 1).to_string(),

@@ -45,7 +45,7 @@ fn case_of_spacing(
         .map(intensity)
         .collect();
     let mask = Array3::from_shape_fn((nz, ny, nx), |(z, y, x)| inside([x, y, z]));
-    let mask = Mask::new(grid.clone(), IndexBox::whole(SIZE), mask).expect("a voxel");
+    let mask = Mask::new(grid.clone(), IndexBox::whole(SIZE), &mask).expect("a voxel");
     Case {
         patient: "made".into(),
         volume: Volume::new(grid, Voxels::F32(voxels)),

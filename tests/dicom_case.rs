@@ -54,7 +54,7 @@ fn the_phantom_as_dicom_has_the_mask_and_the_feature_bytes_of_its_nifti() {
     assert_eq!(dicom.lesions[0].name.as_deref(), Some("GTV-1"));
     assert_eq!(b.voxel_count(), 125_256);
     assert_eq!(a.bounds(), b.bounds());
-    let differing = a.inside().iter().zip(b.inside()).filter(|(a, b)| a != b).count();
+    let differing = a.inside().iter().zip(&b.inside()).filter(|(a, b)| a != b).count();
     assert_eq!(differing, 0);
     assert!(features(dicom) == features(nifti), "feature bytes differ");
 }

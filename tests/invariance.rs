@@ -48,7 +48,7 @@ impl Scan {
         let (nz, ny, nx) = self.intensities.dim();
         let grid = Geometry::axis_aligned([nx, ny, nz], self.spacing);
         let voxels = self.intensities.iter().copied().collect();
-        let mask = Mask::new(grid.clone(), IndexBox::whole(grid.size), self.inside.clone());
+        let mask = Mask::new(grid.clone(), IndexBox::whole(grid.size), &self.inside);
         let case = Case {
             patient: "made".into(),
             volume: Volume::new(grid, Voxels::F32(voxels)),

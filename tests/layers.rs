@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["value", "digest", "memory", "contained", "csv_file"],
     &["stats"],
     &["geometry"],
+    &["rows"],
     &["volume"],
     &["mask"],
     &["region"],

@@ -21,6 +21,7 @@ pub mod output;
 pub mod paths;
 pub mod preprocess;
 pub mod region;
+mod rows;
 pub mod stats;
 pub mod value;
 pub mod volume;

@@ -1,49 +1,96 @@
 //! Which voxels belong to a lesion.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 use ndarray::Array3;
 
 use crate::geometry::{Geometry, IndexBox};
+use crate::rows;
 
-/// A set of voxels of a grid, stored as a box just around it.
+/// A set of voxels of a grid, stored as runs along x: what it takes depends on its voxels, not on the
+/// box that they lie in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mask {
     grid: Geometry,
     bounds: IndexBox,
-    inside: Array3<bool>,
+    /// In order, neither overlapping nor touching.
+    runs: Vec<Run>,
+}
+
+/// Consecutive voxels of a row along x.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Run {
+    /// The row's place among all of the grid, y fastest.
+    row: u32,
+    start: u32,
+    end: u32,
 }
 
 impl Mask {
-    /// A mask from the voxels of a box of `grid`, shape (z, y, x); the box is shrunk to the voxels
-    /// that are set. `None` if no voxel is set.
+    /// A mask from the voxels of a box of `grid`, shape (z, y, x), x innermost in memory. `None` if no
+    /// voxel is set.
     ///
     /// # Panics
-    /// If the array's shape is not the box's, or the box leaves the grid.
-    pub fn new(grid: Geometry, bounds: IndexBox, inside: Array3<bool>) -> Option<Self> {
+    /// If the array's shape or layout is not the box's, or the box leaves the grid.
+    pub fn new(grid: Geometry, bounds: IndexBox, inside: &Array3<bool>) -> Option<Self> {
         let [sx, sy, sz] = bounds.size();
         assert_eq!(inside.dim(), (sz, sy, sx), "voxels do not fit the box");
-        assert!((0..3).all(|a| bounds.max[a] <= grid.size[a]), "box leaves the grid");
-        let mut min = [usize::MAX; 3];
-        let mut max = [0; 3];
-        for (y, row) in inside.rows().into_iter().enumerate() {
-            let Some(first) = row.iter().position(|&v| v) else { continue };
-            let last = row.iter().rposition(|&v| v).expect("the row has a set voxel");
-            let at = [y % sy, y / sy];
-            min = [min[0].min(first), min[1].min(at[0]), min[2].min(at[1])];
-            max = [max[0].max(last + 1), max[1].max(at[0] + 1), max[2].max(at[1] + 1)];
-        }
-        if min[0] == usize::MAX {
-            return None;
-        }
-        let tight = inside
-            .slice(ndarray::s![min[2]..max[2], min[1]..max[1], min[0]..max[0]])
-            .as_standard_layout()
-            .into_owned();
-        let bounds = IndexBox {
-            min: std::array::from_fn(|a| bounds.min[a] + min[a]),
-            max: std::array::from_fn(|a| bounds.min[a] + max[a]),
+        let [x, y, z] = bounds.min;
+        let runs = inside.rows().into_iter().enumerate().flat_map(|(at, voxels)| {
+            let first = [x, y + at % sy, z + at / sy];
+            rows::runs(rows::row(&voxels))
+                .map(move |run| ([first[0] + run.start, first[1], first[2]], run.len()))
+        });
+        Self::from_runs(grid, runs)
+    }
+
+    /// A mask from runs along x in any order: their first voxel and their length. `None` if there is
+    /// none.
+    ///
+    /// # Panics
+    /// If a run leaves the grid, or the grid has 2³² rows.
+    pub fn from_runs(
+        grid: Geometry,
+        runs: impl IntoIterator<Item = ([usize; 3], usize)>,
+    ) -> Option<Self> {
+        let [nx, ny, nz] = grid.size;
+        let short = |n: usize| u32::try_from(n).expect("a grid has fewer than 2³² rows");
+        let run = |([x, y, z], length): ([usize; 3], usize)| {
+            assert!(x + length <= nx && y < ny && z < nz, "a run leaves the grid");
+            Run { row: short(z * ny + y), start: short(x), end: short(x + length) }
         };
-        Some(Self { grid, bounds, inside: tight })
+        let mut runs: Vec<Run> =
+            runs.into_iter().filter(|&(_, length)| length > 0).map(run).collect();
+        if !runs.is_sorted() {
+            runs.sort_unstable();
+        }
+        runs.dedup_by(|next, last| {
+            let joins = next.row == last.row && next.start <= last.end;
+            if joins {
+                last.end = last.end.max(next.end);
+            }
+            joins
+        });
+        runs.shrink_to_fit();
+        let bounds = runs
+            .iter()
+            .map(|run| {
+                let (y, z) = (run.row as usize % ny, run.row as usize / ny);
+                let [start, end] = [run.start, run.end].map(|x| x as usize);
+                IndexBox { min: [start, y, z], max: [end, y + 1, z + 1] }
+            })
+            .reduce(|a, b| a.union(&b))?;
+        Some(Self { grid, bounds, runs })
+    }
+
+    /// The same voxels of another grid of this size.
+    ///
+    /// # Panics
+    /// If the sizes differ.
+    pub fn on(&self, grid: Geometry) -> Self {
+        assert_eq!(grid.size, self.grid.size, "the grids differ in size");
+        Self { grid, ..self.clone() }
     }
 
     /// The grid on which the mask lives.
@@ -56,22 +103,84 @@ impl Mask {
         &self.bounds
     }
 
-    /// The voxels of the box, shape (z, y, x).
-    pub fn inside(&self) -> &Array3<bool> {
-        &self.inside
+    /// The voxels of the smallest box, shape (z, y, x).
+    pub fn inside(&self) -> Array3<bool> {
+        self.within(&self.bounds)
+    }
+
+    /// The voxels of a box of the grid, shape (z, y, x).
+    pub fn within(&self, bounds: &IndexBox) -> Array3<bool> {
+        let [sx, sy, sz] = bounds.size();
+        let mut voxels = vec![false; sx * sy * sz];
+        let [low, high] = [bounds.min[0], bounds.max[0]];
+        let slices = bounds.min[2] * self.grid.size[1]..bounds.max[2] * self.grid.size[1];
+        let from = self.runs.partition_point(|run| (run.row as usize) < slices.start);
+        for (y, z, x) in self.places(&self.runs[from..]) {
+            if z >= bounds.max[2] {
+                break;
+            }
+            if (bounds.min[1]..bounds.max[1]).contains(&y) && x.start < high && x.end > low {
+                let row = ((z - bounds.min[2]) * sy + y - bounds.min[1]) * sx;
+                let [start, end] = [x.start.max(low) - low, x.end.min(high) - low];
+                voxels[row + start..row + end].fill(true);
+            }
+        }
+        Array3::from_shape_vec((sz, sy, sx), voxels).expect("a voxel per place of the box")
+    }
+
+    /// The set voxels, x fastest.
+    pub fn voxels(&self) -> impl Iterator<Item = [usize; 3]> {
+        self.places(&self.runs).flat_map(|(y, z, x)| x.map(move |x| [x, y, z]))
+    }
+
+    /// Row (y, z) and extent along x of runs.
+    fn places(&self, runs: &[Run]) -> impl Iterator<Item = (usize, usize, Range<usize>)> {
+        let ny = self.grid.size[1];
+        runs.iter().map(move |run| {
+            let row = run.row as usize;
+            (row % ny, row / ny, run.start as usize..run.end as usize)
+        })
     }
 
     /// Whether a voxel of the grid belongs to the mask.
-    pub fn contains(&self, voxel: [usize; 3]) -> bool {
-        self.bounds.contains(voxel) && {
-            let [x, y, z]: [usize; 3] = std::array::from_fn(|a| voxel[a] - self.bounds.min[a]);
-            self.inside[[z, y, x]]
+    pub fn contains(&self, [x, y, z]: [usize; 3]) -> bool {
+        self.bounds.contains([x, y, z]) && {
+            let row = z * self.grid.size[1] + y;
+            let before = |run: &Run| (run.row as usize, run.end as usize) <= (row, x);
+            let run = self.runs.get(self.runs.partition_point(before));
+            run.is_some_and(|run| run.row as usize == row && run.start as usize <= x)
         }
     }
 
     /// Number of voxels set.
     pub fn voxel_count(&self) -> usize {
-        count(&self.inside)
+        self.runs.iter().map(|run| (run.end - run.start) as usize).sum()
+    }
+
+    /// Number of voxels that belong to another mask of the same grid too.
+    ///
+    /// # Panics
+    /// If the grids differ in size.
+    pub fn shared(&self, other: &Self) -> usize {
+        assert_eq!(self.grid.size, other.grid.size, "the grids differ in size");
+        let (mut one, mut two) = (self.runs.as_slice(), other.runs.as_slice());
+        let mut shared = 0;
+        while let ([a, ..], [b, ..]) = (one, two) {
+            if a.row == b.row {
+                shared += a.end.min(b.end).saturating_sub(a.start.max(b.start)) as usize;
+            }
+            if (a.row, a.end) <= (b.row, b.end) {
+                one = &one[1..];
+            } else {
+                two = &two[1..];
+            }
+        }
+        shared
+    }
+
+    /// Bytes of memory that the voxels take.
+    pub fn bytes(&self) -> usize {
+        self.runs.capacity() * size_of::<Run>()
     }
 
     /// Volume of the set voxels in mL.
@@ -88,13 +197,11 @@ impl Mask {
     pub fn centroid(&self) -> [f64; 3] {
         let mut sum = [0.0; 3];
         let mut count = 0.0;
-        for ((z, y, x), &set) in self.inside.indexed_iter() {
-            if set {
-                for (total, index) in sum.iter_mut().zip([x, y, z]) {
-                    *total += index as f64;
-                }
-                count += 1.0;
+        for voxel in self.voxels() {
+            for a in 0..3 {
+                sum[a] += (voxel[a] - self.bounds.min[a]) as f64;
             }
+            count += 1.0;
         }
         self.grid
             .voxel_to_world(std::array::from_fn(|a| sum[a] / count + self.bounds.min[a] as f64))
@@ -116,4 +223,47 @@ pub(crate) fn count(mask: &Array3<bool>) -> usize {
         total += usize::from(of_block);
     }
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng};
+
+    /// Oracle: the same questions asked of a volume of booleans.
+    #[test]
+    fn runs_say_what_the_voxels_say() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+        let grid = Geometry::axis_aligned([40, 7, 5], [0.7, 1.1, 2.5]);
+        let whole = IndexBox::whole(grid.size);
+        let part = IndexBox { min: [9, 2, 1], max: [37, 7, 4] };
+        let mut make = |density| Array3::from_shape_fn((5, 7, 40), |_| rng.gen_bool(density));
+        for density in [0.02, 0.5, 0.97] {
+            let (voxels, others) = (make(density), make(0.5));
+            let mask = Mask::new(grid.clone(), whole, &voxels).expect("voxels");
+            let other = Mask::new(grid.clone(), whole, &others).expect("voxels");
+            assert_eq!(mask.within(&whole), voxels);
+            assert_eq!(mask.within(&part), voxels.slice(ndarray::s![1..4, 2..7, 9..37]));
+            assert_eq!(mask.voxel_count(), voxels.iter().filter(|&&set| set).count());
+            let set = |voxels: &Array3<bool>, [x, y, z]: [usize; 3]| voxels[[z, y, x]];
+            let both = mask.voxels().filter(|&at| set(&others, at)).count();
+            assert_eq!((mask.shared(&other), other.shared(&mask)), (both, both));
+            for ((z, y, x), &inside) in voxels.indexed_iter() {
+                assert_eq!(mask.contains([x, y, z]), inside, "{:?}", [x, y, z]);
+            }
+            let mut single: Vec<_> = mask.voxels().map(|at| (at, 1)).collect();
+            single.reverse();
+            assert_eq!(Mask::from_runs(grid.clone(), single), Some(mask));
+        }
+    }
+
+    #[test]
+    fn voxels_far_apart_take_no_box() {
+        let grid = Geometry::axis_aligned([512, 512, 300], [1.0; 3]);
+        let ends = [([0; 3], 1), ([511, 511, 299], 1)];
+        let mask = Mask::from_runs(grid.clone(), ends).expect("voxels");
+        assert_eq!((mask.voxel_count(), *mask.bounds()), (2, IndexBox::whole(grid.size)));
+        assert!(mask.bytes() < 100, "{}", mask.bytes());
+        assert_eq!(Mask::from_runs(grid, [([3, 3, 3], 0)]), None);
+    }
 }

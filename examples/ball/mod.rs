@@ -38,7 +38,7 @@ pub(crate) fn scan(diameter: usize, count: usize, range: f32) -> Case {
                 id: (index + 1).to_string(),
                 name: None,
                 site: None,
-                mask: Mask::new(grid.clone(), bounds, inside).expect("a ball has voxels"),
+                mask: Mask::new(grid.clone(), bounds, &inside).expect("a ball has voxels"),
             }
         })
         .collect();

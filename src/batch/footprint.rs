@@ -53,7 +53,7 @@ impl Footprint {
             })
             .collect();
         boxes.sort_by(|a, b| f64::total_cmp(&voxels(b), &voxels(a)));
-        let masks: u64 = case.lesions.iter().map(|l| l.mask.inside().len() as u64).sum();
+        let masks: u64 = case.lesions.iter().map(|l| l.mask.bytes() as u64).sum();
         let correlates = |column: &Column| AUTOCORRELATED.contains(&column.feature.id);
         let besides = if plan.columns().own().any(correlates) { AUTOCORRELATION } else { 0.0 };
         Self {

@@ -27,7 +27,7 @@ pub(super) fn case() -> Case {
     let voxels = (0..SIZE.iter().product()).map(|i: usize| (i % SIZE[0]) as i16).collect();
     let bounds = IndexBox { min: [20; 3], max: [30; 3] };
     let inside = Array3::from_elem((10, 10, 10), true);
-    let mask = Mask::new(grid.clone(), bounds, inside).expect("not empty");
+    let mask = Mask::new(grid.clone(), bounds, &inside).expect("not empty");
     Case {
         patient: "P".into(),
         volume: Volume::new(grid, Voxels::I16(voxels)),

@@ -100,7 +100,7 @@ pub(super) fn views(volume: &Volume, lesion: &Lesion, prepared: &[PreparedRegion
         .iter()
         .map(|plane| {
             let slice =
-                largest_section(lesion.mask.inside(), plane.across) + bounds.min[plane.across];
+                largest_section(&lesion.mask.inside(), plane.across) + bounds.min[plane.across];
             let frame = Frame { plane, grid, centre, field, slice };
             let outline = |roi: Option<&Roi>| roi.map(|roi| frame.outline(roi)).unwrap_or_default();
             let (image, place) = frame.image(volume);

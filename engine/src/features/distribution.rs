@@ -2,7 +2,7 @@
 //! features read from it.
 
 use crate::region::Roi;
-use crate::region::rows::rows_of_slice;
+use crate::rows::rows_of_slice;
 use crate::value::{Missing, Value, finite, ratio};
 
 /// Distinct values in ascending order with how often each occurs.

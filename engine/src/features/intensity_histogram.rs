@@ -2,7 +2,7 @@
 
 use super::distribution::{Distribution, Summary};
 use crate::region::Levels;
-use crate::region::rows::{extent, row};
+use crate::rows::{extent, row};
 use crate::value::{Missing, Value, finite};
 
 /// Voxels of each level, from level 1.

@@ -3,10 +3,13 @@
 //! A sphere's mean takes all voxels whose centre lies within it, in the region or not; where the
 //! image ends, those that are there.
 
+use std::ops::Range;
+
 use ndarray::Array3;
 use rayon::prelude::*;
 
 use crate::region::Roi;
+use crate::rows;
 
 /// Radius in mm of the sphere of 1 cm³.
 pub const RADIUS_MM: f64 = 6.203_504_908_994;
@@ -27,41 +30,28 @@ pub(crate) struct Peaks {
 impl Peaks {
     /// The peaks of a region; `None` for no voxel.
     pub(super) fn of(roi: &Roi) -> Option<Self> {
-        let rows = sphere(roi.geometry.spacing);
-        let widest = rows.iter().map(|r| r.half_width).max()?;
+        let sphere = sphere(roi.geometry.spacing);
+        let widest = sphere.iter().map(|r| r.half_width).max()?;
         let sums = RowSums::new(&roi.intensities, widest);
-        let (nz, ny, nx) = roi.intensities.dim();
+        let (nz, ny, _) = roi.intensities.dim();
         (0..nz * ny)
             .into_par_iter()
             .filter_map(|row| {
                 let (z, y) = (row / ny, row % ny);
                 let inside = roi.intensity.slice(ndarray::s![z, y, ..]);
-                let first = inside.iter().position(|&m| m)?;
-                let last = inside.iter().rposition(|&m| m)?;
-                let mut total = vec![0.0f64; last - first + 1];
-                let mut count = vec![0u32; last - first + 1];
-                for &Row { dz, dy, half_width: w } in &rows {
-                    let (z, y) = (z as isize + dz, y as isize + dy);
-                    if z < 0 || y < 0 || z >= nz as isize || y >= ny as isize {
-                        continue;
-                    }
-                    let sums = sums.row(z as usize, y as usize);
-                    let below = &sums[first + widest - w..=last + widest - w];
-                    let above = &sums[first + widest + w + 1..=last + widest + w + 1];
-                    for ((total, above), below) in total.iter_mut().zip(above).zip(below) {
-                        *total += above - below;
-                    }
-                    for (x, count) in (first..).zip(count.iter_mut()) {
-                        *count += ((x + w).min(nx - 1) - x.saturating_sub(w) + 1) as u32;
-                    }
-                }
+                let inside = rows::row(&inside);
                 let intensities = roi.intensities.slice(ndarray::s![z, y, ..]);
-                (first..=last)
-                    .filter(|&x| inside[x])
-                    .map(|x| {
-                        let mean = total[x - first] / f64::from(count[x - first]);
-                        Peaks { highest: intensities[x], local: mean, global: mean }
+                let peak = |x: usize, mean: f64| Peaks {
+                    highest: intensities[x],
+                    local: mean,
+                    global: mean,
+                };
+                stretches(inside)
+                    .flat_map(|stretch| {
+                        let means = sums.means(&sphere, [z, y], &stretch);
+                        stretch.zip(means).filter(|&(x, _)| inside[x])
                     })
+                    .map(|(x, mean)| peak(x, mean))
                     .reduce(Peaks::join)
             })
             .reduce_with(Peaks::join)
@@ -76,6 +66,19 @@ impl Peaks {
         };
         Self { highest, local, global }
     }
+}
+
+/// Runs of a row's voxels, together with the gaps between them that are too short to be passed over.
+fn stretches(inside: &[bool]) -> impl Iterator<Item = Range<usize>> {
+    const GAP: usize = 16;
+    let mut runs = rows::runs(inside).peekable();
+    std::iter::from_fn(move || {
+        let mut stretch = runs.next()?;
+        while let Some(next) = runs.next_if(|next| next.start < stretch.end + GAP) {
+            stretch.end = next.end;
+        }
+        Some(stretch)
+    })
 }
 
 /// A row of a sphere: from `-half_width` to `half_width` along x.
@@ -107,7 +110,10 @@ fn sphere(spacing: [f64; 3]) -> Vec<Row> {
 struct RowSums {
     values: Vec<f64>,
     width: usize,
+    margin: usize,
+    nx: usize,
     ny: usize,
+    nz: usize,
 }
 
 impl RowSums {
@@ -124,7 +130,34 @@ impl RowSums {
             }
             sums[margin + 1 + nx..].fill(sum);
         });
-        Self { values, width, ny }
+        Self { values, width, margin, nx, ny, nz }
+    }
+
+    /// The means of the spheres around consecutive voxels of row (z, y).
+    fn means(
+        &self,
+        sphere: &[Row],
+        [z, y]: [usize; 2],
+        voxels: &Range<usize>,
+    ) -> impl Iterator<Item = f64> + use<> {
+        let mut total = vec![0.0f64; voxels.len()];
+        let mut count = vec![0u32; voxels.len()];
+        for &Row { dz, dy, half_width: w } in sphere {
+            let (z, y) = (z as isize + dz, y as isize + dy);
+            if z < 0 || y < 0 || z >= self.nz as isize || y >= self.ny as isize {
+                continue;
+            }
+            let sums = self.row(z as usize, y as usize);
+            let below = &sums[voxels.start + self.margin - w..voxels.end + self.margin - w];
+            let above = &sums[voxels.start + self.margin + w + 1..voxels.end + self.margin + w + 1];
+            for ((total, above), below) in total.iter_mut().zip(above).zip(below) {
+                *total += above - below;
+            }
+            for (x, count) in voxels.clone().zip(count.iter_mut()) {
+                *count += ((x + w).min(self.nx - 1) - x.saturating_sub(w) + 1) as u32;
+            }
+        }
+        total.into_iter().zip(count).map(|(total, count)| total / f64::from(count))
     }
 
     fn row(&self, z: usize, y: usize) -> &[f64] {

@@ -23,7 +23,7 @@ pub(super) fn fit(
     partial: bool,
 ) -> Result<Option<Mask>, Problem> {
     match mismatch(image, mask.grid()) {
-        None => Ok(Some(adopt(image, mask))),
+        None => Ok(Some(mask.on(image.clone()))),
         Some(_) if may_regrid || (partial && coincides(image, mask.grid())) => {
             Ok(regrid(image, mask))
         }
@@ -39,16 +39,6 @@ pub fn mismatch(image: &Geometry, mask: &Geometry) -> Option<GeometryDifference>
     image.difference(mask, TOLERANCE_VOXELS)
 }
 
-/// The mask's voxels as they are, on the image's own grid.
-///
-/// # Panics
-/// If the sizes differ; check [`mismatch`] first.
-pub fn adopt(image: &Geometry, mask: &Mask) -> Mask {
-    assert_eq!(image.size, mask.grid().size, "grids of another size are regridded, not adopted");
-    Mask::new(image.clone(), *mask.bounds(), mask.inside().clone())
-        .expect("a mask has at least one voxel")
-}
-
 /// The mask put on another grid: a voxel belongs to it if the mask's voxel nearest to its centre
 /// does. `None` if no voxel is left.
 pub fn regrid(image: &Geometry, mask: &Mask) -> Option<Mask> {
@@ -61,7 +51,7 @@ pub fn regrid(image: &Geometry, mask: &Mask) -> Option<Mask> {
         there.iter().zip(grid.size).all(|(&i, n)| i >= 0.0 && i < n as f64)
             && mask.contains(there.map(|i| i as usize))
     });
-    Mask::new(image.clone(), bounds, inside)
+    Mask::new(image.clone(), bounds, &inside)
 }
 
 /// The box of image voxels that the corners of the mask's box span, one voxel wider.

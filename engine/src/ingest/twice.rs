@@ -1,7 +1,6 @@
 //! Regions that are one lesion twice.
 
 use super::case::Lesion;
-use crate::mask::Mask;
 
 /// Regions that share this much (Dice, DOI 10.2307/1932409) are hardly two lesions.
 const SAME: f64 = 0.9;
@@ -22,7 +21,7 @@ pub(super) fn warnings(lesions: &[Lesion]) -> Vec<String> {
             {
                 continue;
             }
-            let dice = dice(shared(&one.mask, &other.mask));
+            let dice = dice(one.mask.shared(&other.mask));
             if dice >= SAME {
                 warnings.push(format!(
                     "{} and {} cover nearly the same voxels (Dice {dice:.2}): they may be one lesion, \
@@ -36,25 +35,19 @@ pub(super) fn warnings(lesions: &[Lesion]) -> Vec<String> {
     warnings
 }
 
-/// How many voxels two masks of one grid share.
-fn shared(one: &Mask, other: &Mask) -> usize {
-    let min = one.bounds().min;
-    let voxels = one.inside().indexed_iter().filter(|(_, inside)| **inside);
-    voxels.filter(|((z, y, x), _)| other.contains([x + min[0], y + min[1], z + min[2]])).count()
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::Array3;
 
     use super::*;
     use crate::geometry::{Geometry, IndexBox};
+    use crate::mask::Mask;
 
     fn lesion(id: &str, min: [usize; 3], size: [usize; 3]) -> Lesion {
         let grid = Geometry::axis_aligned([30, 30, 30], [1.0; 3]);
         let bounds = IndexBox { min, max: std::array::from_fn(|a| min[a] + size[a]) };
         let inside = Array3::from_elem((size[2], size[1], size[0]), true);
-        let mask = Mask::new(grid, bounds, inside).expect("voxels");
+        let mask = Mask::new(grid, bounds, &inside).expect("voxels");
         Lesion { id: id.into(), name: Some("GTV".into()), site: None, mask }
     }
 

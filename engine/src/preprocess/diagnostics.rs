@@ -8,7 +8,7 @@ use crate::geometry::{Geometry, IndexBox};
 use crate::mask::Mask;
 use crate::preprocess::resample::{self, WorkingGrid};
 use crate::preprocess::{Preparation, intensities, resegment};
-use crate::region::rows;
+use crate::rows;
 use crate::value::{Missing, Value, finite};
 use crate::volume::Volume;
 
@@ -37,14 +37,14 @@ pub fn checks(volume: &Volume, lesion: &Mask, preparation: &Preparation<'_>) -> 
         intensities(volume, &grid, &IndexBox::whole(working.size), preparation.resampling);
     list.image("interp_img", working, &resampled);
 
-    list.region("init_roi", native, lesion, &volume.crop(lesion.bounds()), lesion.inside());
+    list.region("init_roi", native, lesion, &volume.crop(lesion.bounds()), &lesion.inside());
     let sampling = preparation.resampling;
     match resample::mask(lesion, &grid, sampling.mask_interpolation, sampling.mask_threshold) {
         Some(mask) => {
             let values = intensities(volume, &grid, mask.bounds(), sampling);
-            let kept =
-                resegment::intensity_mask(&values, mask.inside(), preparation.resegmentation);
-            list.region("interp_roi", working, &mask, &values, mask.inside());
+            let inside = mask.inside();
+            let kept = resegment::intensity_mask(&values, &inside, preparation.resegmentation);
+            list.region("interp_roi", working, &mask, &values, &inside);
             list.region("reseg_roi", working, &mask, &values, &kept);
         }
         None => {

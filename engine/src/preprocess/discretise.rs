@@ -5,8 +5,8 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use crate::preprocess::parameters::Discretisation;
-use crate::region::rows::{extent, row, tight_box};
 use crate::region::{Levels, LevelsOrMissing, Roi};
+use crate::rows::{extent, row, tight_box};
 use crate::value::Missing;
 
 /// The most grey levels there may be.

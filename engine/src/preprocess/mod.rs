@@ -22,8 +22,8 @@ use crate::mask::Mask;
 use crate::preprocess::parameters::{Resampling, Resegmentation, Ring, Rounding};
 use crate::preprocess::resample::WorkingGrid;
 use crate::region::Roi;
-use crate::region::rows::{SLICES, rows_of_slice, tight_box};
 use crate::region::{Region, RegionFacts};
+use crate::rows::{SLICES, rows_of_slice, tight_box};
 use crate::value::Missing;
 use crate::volume::Volume;
 
@@ -110,7 +110,7 @@ pub fn prepare(
 
     let bounds = tumour.bounds().grown(preparation.margin(spacing), grid.geometry.size);
     let intensities = Arc::new(intensities(volume, &grid, &bounds, resampling));
-    let tumour_voxels = spread(&tumour, &bounds);
+    let tumour_voxels = tumour.within(&bounds);
     let responses = Arc::new(responses(volume, &grid, &bounds, preparation));
     let frame = Frame { grid: &grid.geometry, bounds, intensities, responses, preparation };
 
@@ -121,7 +121,7 @@ pub fn prepare(
                 let mut shell = ring::shell(&tumour_voxels, spacing, ring.inner_mm, ring.outer_mm);
                 for other in others {
                     if let Some(other) = near(&grid, other, &bounds).and_then(resampled) {
-                        let other = spread(&other, &bounds);
+                        let other = other.within(&bounds);
                         shell.zip_mut_with(&other, |inside, &taken| *inside &= !taken);
                     }
                 }
@@ -221,20 +221,6 @@ fn respond(
 /// A lesion that can reach into a box of the working grid.
 fn near<'a>(grid: &WorkingGrid, other: &'a Mask, bounds: &IndexBox) -> Option<&'a Mask> {
     grid.reach(other.bounds()).intersection(bounds).map(|_| other)
-}
-
-/// A mask's voxels within a box of its grid.
-fn spread(mask: &Mask, bounds: &IndexBox) -> Array3<bool> {
-    let [sx, sy, sz] = bounds.size();
-    let mut voxels = Array3::from_elem((sz, sy, sx), false);
-    if let Some(common) = bounds.intersection(mask.bounds()) {
-        let span = |a: usize, base: [usize; 3]| common.min[a] - base[a]..common.max[a] - base[a];
-        let (to, from) = (bounds.min, mask.bounds().min);
-        voxels
-            .slice_mut(ndarray::s![span(2, to), span(1, to), span(0, to)])
-            .assign(&mask.inside().slice(ndarray::s![span(2, from), span(1, from), span(0, from)]));
-    }
-    voxels
 }
 
 /// What all regions of a lesion share.

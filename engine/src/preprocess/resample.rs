@@ -134,19 +134,10 @@ pub fn mask(
     }
     let taps = taps(grid, &bounds, interpolation);
     let source = source_box(&taps, grid.native_size, 0);
-    let [sx, sy, sz] = source.size();
-    let mut values = Array3::<u8>::zeros((sz, sy, sx));
-    if let Some(common) = source.intersection(mask.bounds()) {
-        let span = |a: usize, base: usize| common.min[a] - base..common.max[a] - base;
-        let (s, m) = (source.min, mask.bounds().min);
-        values.slice_mut(ndarray::s![span(2, s[2]), span(1, s[1]), span(0, s[0])]).zip_mut_with(
-            &mask.inside().slice(ndarray::s![span(2, m[2]), span(1, m[1]), span(0, m[0])]),
-            |value, &inside| *value = u8::from(inside),
-        );
-    }
+    let values = mask.within(&source).mapv(u8::from);
     let is_inside = |fraction: f64| fraction >= threshold - THRESHOLD_SLACK;
     let inside = interpolate(values.view(), &source, &taps, is_inside);
-    Mask::new(grid.geometry.clone(), bounds, inside)
+    Mask::new(grid.geometry.clone(), bounds, &inside)
 }
 
 /// For each output index along an axis: the first of `WIDTH` source indices and their weights.

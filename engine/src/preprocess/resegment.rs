@@ -4,7 +4,7 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use crate::preprocess::parameters::Resegmentation;
-use crate::region::rows::extent;
+use crate::rows::extent;
 
 /// Rows that one thread looks through, at least.
 const ROWS: usize = 1024;

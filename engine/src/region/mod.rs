@@ -1,7 +1,5 @@
 //! What is described: a lesion or the ring around it, cut out and ready for features.
 
-pub(crate) mod rows;
-
 mod levels;
 mod roi;
 

@@ -6,9 +6,9 @@ use multiversion::multiversion;
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::rows::{SLICES, rows_of_slice};
 use crate::geometry::Geometry;
 use crate::mask::count;
+use crate::rows::{SLICES, rows_of_slice};
 
 /// A lesion or its ring on the working grid (after resampling, rounding and re-segmentation), cut
 /// to a box around it. All arrays have the shape (z, y, x) of `geometry`, x innermost in memory.

@@ -3,7 +3,7 @@
 //!
 //! Sums over pairs of a weight that depends on the distance alone are correlations, and so products
 //! of Fourier transforms: n log n instead of n² operations. By Parseval's theorem the sums are read
-//! from the transforms without going back.
+//! from the transforms without going back. Few voxels in a large box are taken pair by pair instead.
 
 use std::sync::Arc;
 
@@ -37,6 +37,58 @@ pub(super) fn moran_and_geary(
     if squares == 0.0 {
         return [Err(Missing::FlatRegion); 2];
     }
+    let [weights, products, mixed] = if is_sparse(n, mask.dim()) {
+        pairs(intensities, mask, mean, spacing)
+    } else {
+        transforms(intensities, mask, mean, spacing)
+    };
+    let moran = ratio(n * products, weights * squares);
+    let differences = 2.0 * (mixed - products);
+    let geary = ratio((n - 1.0) * differences, 2.0 * weights * squares);
+    [moran, geary]
+}
+
+/// Whether pairs cost less than transforms, and nothing of the box that is not the region's.
+fn is_sparse(n: f64, (nz, ny, nx): (usize, usize, usize)) -> bool {
+    /// What a voxel of the box costs, in pairs.
+    const PAIRS_PER_VOXEL: f64 = 2.0;
+    n * n < PAIRS_PER_VOXEL * (nx as f64) * (ny as f64) * (nz as f64)
+}
+
+/// Sums over all ordered pairs of voxels of the inverse distance (1/mm), of that times the product of
+/// both differences from the mean, and times the square of one of them.
+fn pairs(intensities: &Array3<f32>, mask: &Array3<bool>, mean: f64, spacing: Vec3) -> [f64; 3] {
+    let voxels: Vec<(Vec3, f64)> = mask
+        .indexed_iter()
+        .filter(|&(_, &inside)| inside)
+        .map(|((z, y, x), _)| {
+            let at = [x as f64 * spacing[0], y as f64 * spacing[1], z as f64 * spacing[2]];
+            (at, f64::from(intensities[[z, y, x]]) - mean)
+        })
+        .collect();
+    let of_voxel = |(i, (at, value)): (usize, &(Vec3, f64))| {
+        let mut sums = [0.0; 3];
+        for (other, with) in &voxels[i + 1..] {
+            let squared: f64 = at.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum();
+            let weight = 1.0 / squared.sqrt();
+            sums[0] += 2.0 * weight;
+            sums[1] += 2.0 * weight * value * with;
+            sums[2] += weight * (value * value + with * with);
+        }
+        sums
+    };
+    // Added up in the order of the voxels, whichever thread had them.
+    let of_voxels: Vec<[f64; 3]> = voxels.par_iter().enumerate().map(of_voxel).collect();
+    of_voxels.iter().fold([0.0; 3], |total, sums| std::array::from_fn(|i| total[i] + sums[i]))
+}
+
+/// As [`pairs`], by Fourier transforms.
+fn transforms(
+    intensities: &Array3<f32>,
+    mask: &Array3<bool>,
+    mean: f64,
+    spacing: Vec3,
+) -> [f64; 3] {
     let padded = Padded::new(mask.dim());
     let field = |f: &(dyn Fn(f64) -> f64 + Sync)| {
         padded.rows(|z, y, row| {
@@ -50,12 +102,7 @@ pub(super) fn moran_and_geary(
             any
         })
     };
-    let [weights, products, mixed] =
-        padded.correlations(&field(&|_| 1.0), &field(&|v| v), &field(&|v| v * v), spacing);
-    let moran = ratio(n * products, weights * squares);
-    let differences = 2.0 * (mixed - products);
-    let geary = ratio((n - 1.0) * differences, 2.0 * weights * squares);
-    [moran, geary]
+    padded.correlations(&field(&|_| 1.0), &field(&|v| v), &field(&|v| v * v), spacing)
 }
 
 /// A box within zeros, so wide that nothing meets itself from behind.
@@ -212,12 +259,21 @@ mod tests {
         let intensities = Array3::from_shape_fn(shape, |(z, y, x)| {
             ((x * 7 + y * 13 + z * 29) % 17) as f32 + 100.0
         });
-        let mask = Array3::from_shape_fn(shape, |(z, y, x)| (x + 2 * y + 3 * z) % 4 != 0);
+        let dense = Array3::from_shape_fn(shape, |(z, y, x)| (x + 2 * y + 3 * z) % 4 != 0);
+        let sparse = Array3::from_shape_fn(shape, |(z, y, x)| (x + 6 * y + 30 * z) % 23 == 0);
+        for (mask, few) in [(dense, false), (sparse, true)] {
+            let voxels = mask.iter().filter(|&&inside| inside).count() as f64;
+            assert_eq!(is_sparse(voxels, shape), few);
+            equals_the_definition(&intensities, &mask, spacing);
+        }
+    }
+
+    fn equals_the_definition(intensities: &Array3<f32>, mask: &Array3<bool>, spacing: Vec3) {
         let voxels: Vec<([f64; 3], f64)> = mask
             .indexed_iter()
             .filter(|&(_, &m)| m)
             .map(|((z, y, x), _)| {
-                let at = [x as f64 * 0.7, y as f64 * 1.1, z as f64 * 2.5];
+                let at = [x as f64 * spacing[0], y as f64 * spacing[1], z as f64 * spacing[2]];
                 (at, f64::from(intensities[[z, y, x]]))
             })
             .collect();
@@ -235,7 +291,7 @@ mod tests {
             }
         }
         let squares: f64 = voxels.iter().map(|v| (v.1 - mean).powi(2)).sum();
-        let [moran, geary] = moran_and_geary(&intensities, &mask, spacing);
+        let [moran, geary] = moran_and_geary(intensities, mask, spacing);
         let exact =
             [n / weights * products / squares, (n - 1.0) / (2.0 * weights) * differences / squares];
         for (value, exact) in [moran, geary].into_iter().zip(exact) {

@@ -15,8 +15,8 @@ use nalgebra::{Matrix3, SymmetricEigen};
 use self::hull::Hull;
 use crate::geometry::{Vec3, cross, dot, norm};
 use crate::region::Roi;
-use crate::region::rows::tight_box;
-use crate::region::rows::{extent, row, runs};
+use crate::rows::tight_box;
+use crate::rows::{extent, row, runs};
 use crate::value::{Missing, Value, finite, ratio};
 
 /// What the morphological features of a region are computed from; what only some of them need is

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ndarray::{Array3, s};
 
 use crate::region::Levels;
-use crate::region::rows::extent;
+use crate::rows::extent;
 
 /// Regions whose levels run higher than this are counted by rank.
 const RANKED_ABOVE: usize = 256;

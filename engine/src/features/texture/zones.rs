@@ -15,7 +15,7 @@ use super::of_level_table;
 use crate::features::family::Aggregation;
 use crate::features::selection::Selected;
 use crate::region::Levels;
-use crate::region::rows::runs;
+use crate::rows::runs;
 use crate::value::Value;
 
 /// The values of both families.

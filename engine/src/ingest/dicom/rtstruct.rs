@@ -227,7 +227,7 @@ impl Roi {
         for contour in &planar {
             contour.flip(&bounds, &mut inside);
         }
-        Ok(Mask::new(grid.clone(), bounds, inside))
+        Ok(Mask::new(grid.clone(), bounds, &inside))
     }
 }
 

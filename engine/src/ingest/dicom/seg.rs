@@ -341,8 +341,7 @@ impl<'a> Segmentation<'a> {
                 view.invert_axis(ndarray::Axis(2 - a));
             }
         }
-        let inside = view.as_standard_layout().into_owned();
-        Ok(Mask::new(canonical, bounds, inside))
+        Ok(Mask::new(canonical, bounds, &view.as_standard_layout().into_owned()))
     }
 
     fn pixels(&self) -> Result<Pixels<'a>> {

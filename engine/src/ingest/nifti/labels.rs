@@ -1,15 +1,13 @@
-//! A label map's lesions: runs of equal voxels, then a box around each label.
+//! A label map's lesions: runs of equal voxels.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use ndarray::Array3;
-
+use super::NiftiLabels;
 use super::header::Header;
 use super::stream::{CHUNK, Stream, decoded};
-use super::{MAX_VOXELS, NiftiLabels};
 use crate::error::{Error, Result};
-use crate::geometry::{CanonicalOrder, Geometry, IndexBox};
+use crate::geometry::{CanonicalOrder, Geometry};
 use crate::ingest::open_file::OpenFile;
 use crate::mask::Mask;
 
@@ -29,23 +27,10 @@ pub(in crate::ingest) fn read(file: OpenFile) -> Result<NiftiLabels> {
     let order = CanonicalOrder::of(&header.geometry.direction);
     let geometry = order.geometry(&header.geometry);
     let place = Place { stored: &header.geometry, order: &order };
-    let boxes: BTreeMap<u32, IndexBox> =
-        runs.iter().map(|(&label, runs)| (label, place.bounds(runs))).collect();
-    // Labels of a few voxels each can still span the grid, thousands of times over.
-    let together: u64 = boxes.values().map(|b| b.voxel_count() as u64).sum();
-    if together > MAX_VOXELS {
-        return Err(Error::too_big(format!(
-            "the boxes around its {} labels hold {together} voxels together; abscope reads up to \
-             {MAX_VOXELS} (are the labels scattered over the image? split the file)",
-            boxes.len()
-        ))
-        .with_path(&header.path));
-    }
-    let masks = boxes
+    let masks = runs
         .into_iter()
-        .filter_map(|(label, bounds)| {
-            let inside = place.voxels(&runs[&label], &bounds);
-            Some((label, Mask::new(geometry.clone(), bounds, inside)?))
+        .filter_map(|(label, runs)| {
+            Some((label, Mask::from_runs(geometry.clone(), place.canonical_runs(&runs))?))
         })
         .collect();
     Ok(NiftiLabels { geometry, masks, warnings: header.warnings, sha256 })
@@ -164,32 +149,16 @@ impl Place<'_> {
         })
     }
 
-    /// The box around runs, in canonical order.
-    fn bounds(&self, runs: &[Run]) -> IndexBox {
-        let mut min = [usize::MAX; 3];
-        let mut max = [0; 3];
-        for (start, end) in self.rows(runs) {
-            for corner in [self.canonical(start), self.canonical(end - 1)] {
-                for a in 0..3 {
-                    min[a] = min[a].min(corner[a]);
-                    max[a] = max[a].max(corner[a] + 1);
-                }
-            }
-        }
-        IndexBox { min, max }
-    }
-
-    /// The voxels of runs within the box around them.
-    fn voxels(&self, runs: &[Run], bounds: &IndexBox) -> Array3<bool> {
-        let [sx, sy, sz] = bounds.size();
-        let mut inside = Array3::from_elem((sz, sy, sx), false);
-        for (start, end) in self.rows(runs) {
-            for index in start..end {
-                let at = self.canonical(index);
-                let [x, y, z]: [usize; 3] = std::array::from_fn(|a| at[a] - bounds.min[a]);
-                inside[[z, y, x]] = true;
-            }
-        }
-        inside
+    /// Runs along the first axis of the canonical order: first voxel and length.
+    fn canonical_runs(&self, runs: &[Run]) -> impl Iterator<Item = ([usize; 3], usize)> {
+        let along = self.order.source[0] == 0;
+        self.rows(runs).flat_map(move |(start, end)| {
+            let whole = along.then(|| {
+                let (a, b) = (self.canonical(start), self.canonical(end - 1));
+                (if a[0] <= b[0] { a } else { b }, end - start)
+            });
+            let single = if along { start..start } else { start..end };
+            whole.into_iter().chain(single.map(|index| (self.canonical(index), 1)))
+        })
     }
 }

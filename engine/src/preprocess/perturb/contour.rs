@@ -8,7 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::{CONTOUR_ROOM_MM, Ranges, symmetric};
 use crate::geometry::Vec3;
 use crate::preprocess::ring;
-use crate::region::rows;
+use crate::rows;
 
 /// Distance of the nodes of the contour's random field, mm: its bumps are about this wide.
 const FIELD_NODES_MM: f64 = 5.0;

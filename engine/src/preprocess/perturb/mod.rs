@@ -264,12 +264,7 @@ fn symmetric(rng: &mut ChaCha8Rng, half: f64) -> f64 {
 }
 
 fn set_voxels(mask: &Mask) -> Vec<Vec3> {
-    let min = mask.bounds().min;
-    mask.inside()
-        .indexed_iter()
-        .filter(|&(_, &inside)| inside)
-        .map(|((z, y, x), _)| [x + min[0], y + min[1], z + min[2]].map(|i| i as f64))
-        .collect()
+    mask.voxels().map(|voxel| voxel.map(|i| i as f64)).collect()
 }
 
 /// The image's voxels that any rotation of the grid can reach.
@@ -299,7 +294,7 @@ fn source_box(
 
 /// 1 inside a mask, 0 outside, within a box of its grid.
 fn fraction(mask: &Mask, bounds: &IndexBox) -> Array3<f64> {
-    super::spread(mask, bounds).mapv(|inside| f64::from(u8::from(inside)))
+    mask.within(bounds).mapv(|inside| f64::from(u8::from(inside)))
 }
 
 fn prefilter(values: &mut Array3<f64>, interpolation: Interpolation) {
@@ -336,7 +331,7 @@ mod tests {
                 }
             }
         }
-        let mask = Mask::new(geometry.clone(), IndexBox::whole(geometry.size), inside)
+        let mask = Mask::new(geometry.clone(), IndexBox::whole(geometry.size), &inside)
             .expect("a ball has voxels");
         (Volume::new(geometry, Voxels::F32(voxels)), mask)
     }
