@@ -9,7 +9,7 @@ use std::process::Command;
 #[path = "../tests/common/peaks.rs"]
 mod peaks;
 
-use peaks::{Bench, FILTERS, MIB, ball, needed};
+use peaks::{Bench, EVERY_KIND, MIB, ball, needed};
 
 const SIZE: [usize; 3] = [512, 512, 300];
 const BUDGETS: [u64; 4] = [64, 256, 1024, 4096];
@@ -24,7 +24,7 @@ fn main() {
         .map(|kind| fixture(&format!("ibsi/ibsi_validation_sts_ct/STS_019_CT_{kind}.nii.gz")));
     let phantom =
         [fixture("ibsi/ct_radiomics_phantom/image.nii.gz"), fixture("ct_phantom_parts.nii.gz")];
-    let benches: [Bench; 3] = std::array::from_fn(|_| Bench::new(abscope));
+    let benches: [Bench; 4] = std::array::from_fn(|_| Bench::new(abscope));
     let (one, million) = (ball([256, 256, 150], 14), ball([256, 256, 150], 134));
     let sixty: Vec<_> = (0..60)
         .map(|i| ball([60 + 40 * (i % 10), 80 + 60 * (i / 10), 40 + 4 * i], 4 + i % 10))
@@ -33,6 +33,8 @@ fn main() {
     let of_one = benches[0].make(SIZE, &move |at| u8::from(one(at)));
     let of_sixty = benches[1].make(SIZE, &of_sixty);
     let of_million = benches[2].make(SIZE, &move |at| u8::from(million(at)));
+    let of_interleaved = benches[3]
+        .make([256, 256, 150], &|[x, y, z]: [usize; 3]| ((x + 7 * y + 13 * z) % 60) as u8 + 1);
     let default = "schema = 1\n";
     let cases = [
         ("CT phantom, 4 lesions", phantom, default),
@@ -40,8 +42,9 @@ fn main() {
         ("512 x 512 x 300, 1 lesion", of_one.clone(), default),
         ("512 x 512 x 300, 60 lesions", of_sixty, default),
         ("512 x 512 x 300, a lesion of 10 million voxels", of_million, default),
-        ("sarcoma CT, filters", sarcoma, FILTERS),
-        ("512 x 512 x 300, 1 lesion, filters", of_one, FILTERS),
+        ("256 x 256 x 150, 60 interleaved lesions", of_interleaved, default),
+        ("sarcoma CT, every filter", sarcoma, EVERY_KIND),
+        ("512 x 512 x 300, 1 lesion, every filter", of_one, EVERY_KIND),
     ];
     let head = BUDGETS.map(|budget| format!("{budget} MiB")).join(" | ");
     println!("| Case | Threads | {head} |\n|---|---|---|---|---|---|");

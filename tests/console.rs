@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{abscope, fixture};
+use common::{abscope, files, fixture};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use tempfile::TempDir;
@@ -40,6 +40,10 @@ fn commands(folder: &Path) -> Vec<Vec<String>> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let settings = || vec!["--settings".to_owned(), at("settings.toml")];
     let mut all: Vec<Vec<String>> = [
+        "--help",
+        "--version",
+        "batch --help",
+        "help extract",
         "settings show",
         "settings show --json",
         &format!("settings check {}", at("settings.toml")),
@@ -139,6 +143,63 @@ fn what_cannot_be_told_does_not_stop_the_work() {
         .expect("starts");
     assert_eq!(status.code(), Some(1));
     assert_eq!(tables(folder.path(), "nothing"), expected);
+}
+
+#[test]
+fn files_are_written_whoever_listens() {
+    let folder = case();
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let filter = "[[filter]]\nname = \"m\"\nkind = \"mean\"\nsupport_voxels = 3\n";
+    std::fs::write(at("filters.toml"), filter).expect("written");
+    let (image, mask, settings) = (at("image.nii.gz"), at("mask.nii.gz"), at("settings.toml"));
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let prepared = [
+        format!("report {image} {mask} --model {MODEL} --patient P -o {}", at("first")),
+        format!("batch {} -o {} --settings {settings}", at("manifest.csv"), at("batch")),
+    ];
+    for command in prepared {
+        run(&words(&command), Stdio::null(), Stdio::null());
+    }
+    let write = |output: &str| {
+        [
+            format!("extract {image} {mask} --settings {settings} --patient P -o {output}.csv"),
+            format!("filter {image} --settings {} -o {output}-maps", at("filters.toml")),
+            format!("report {image} {mask} --model {MODEL} --patient P -o {output}-report"),
+            format!("score {} --model {MODEL} -o {output}-scores.csv", at("first/features.csv")),
+            format!("merge {} -o {output}-merged", at("batch")),
+        ]
+        .map(|command| words(&command))
+    };
+    let results = |folder: &str| {
+        let mut all = files(Path::new(&at(folder)));
+        // When the report was made.
+        all.retain(|path, _| path.extension().is_none_or(|kind| kind != "html" && kind != "json"));
+        (all, files(Path::new(&at(folder))).into_keys().collect::<Vec<_>>())
+    };
+    let mut told: Option<_> = None;
+    for listener in ["told", "full", "closed"] {
+        let mut statuses = Vec::new();
+        std::fs::create_dir(at(listener)).expect("made");
+        for command in write(&at(&format!("{listener}/out"))) {
+            let sinks = || match listener {
+                "told" => Stdio::null(),
+                "full" => full(),
+                _ => {
+                    let (reader, writer) = std::io::pipe().expect("a pipe");
+                    drop(reader);
+                    Stdio::from(writer)
+                }
+            };
+            let output = run(&command, sinks(), sinks());
+            statuses.push(output.status.code());
+            assert!(matches!(output.status.code(), Some(0 | 1)), "{listener}: {command:?}");
+        }
+        let (bytes, names) = results(listener);
+        assert!(names.len() > 8, "{names:?}");
+        let found = (names, bytes, statuses);
+        let expected = told.get_or_insert_with(|| found.clone());
+        assert_eq!(expected, &found, "{listener}");
+    }
 }
 
 #[test]

@@ -6,11 +6,17 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+#[path = "common/dicom.rs"]
+mod made;
 #[path = "common/peaks.rs"]
 mod peaks;
 
-use common::abscope;
-use peaks::{Bench, FILTERS, MIB, ball, needed};
+use std::process::Stdio;
+
+use common::{STATISTICS, abscope};
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
+use peaks::{Bench, FILTERS, MIB, ball, needed, watched};
 
 #[test]
 fn a_run_keeps_to_its_memory_or_says_what_it_needs() {
@@ -52,4 +58,41 @@ fn many_lesions_are_worked_on_one_after_the_other() {
         assert_eq!(ran.lesions, 24, "{}", ran.failures);
         assert!(ran.peak <= 96 * MIB * 6 / 5, "{} MiB of 96", ran.peak / MIB);
     }
+}
+
+/// Sixty lesions of which each spans the image: a lesion costs its own voxels, and only those in work an
+/// image more.
+#[test]
+fn interleaved_lesions_cost_their_own_voxels() {
+    let size = [96, 96, 64];
+    let voxels: usize = size.iter().product();
+    let place = |[x, y, z]: [usize; 3]| (x + 7 * y + 13 * z) % 60;
+    let (one, sixty) = (Bench::new(abscope), Bench::new(abscope));
+    let of_one = one.make(size, &move |at| u8::from(place(at) == 0));
+    let of_sixty = sixty.make(size, &move |at| place(at) as u8 + 1);
+    let needs =
+        |bench: &Bench, inputs| needed(&bench.run(inputs, STATISTICS, 16 * MIB, 1).failures);
+    let (alone, together) = (needs(&one, &of_one), needs(&sixty, &of_sixty));
+    let own = (12 * voxels) as u64 / MIB + 2;
+    assert!(together <= alone + own, "{together} MiB for sixty, {alone} for one");
+    let ran = sixty.run(&of_sixty, STATISTICS, together * MIB, 1);
+    assert_eq!(ran.lesions, 60, "{}", ran.failures);
+    assert!(ran.peak <= together * MIB * 6 / 5, "{} MiB of {together}", ran.peak / MIB);
+}
+
+/// 128 MiB of slices.
+#[test]
+fn inspect_holds_no_series_pixels() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let side = 1024;
+    for number in 0..64 {
+        let mut slice = made::slice(number, [0.0, 0.0, 2.5 * number as f64]);
+        made::pixel_format(&mut slice, [side, side], 16, true);
+        let pixels = PrimitiveValue::U16(vec![1000 + number as u16; side * side].into());
+        slice.put(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
+        made::write(&folder.path().join(number.to_string()), &slice, made::EXPLICIT);
+    }
+    let (peak, code) = watched(abscope().arg("inspect").arg(folder.path()).stdout(Stdio::null()));
+    assert_eq!(code, Some(0));
+    assert!(peak < 48 * MIB, "{} MiB", peak / MIB);
 }

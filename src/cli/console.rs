@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
 
 use anyhow::Context;
 
@@ -47,6 +48,20 @@ pub(crate) fn data(text: impl Display) -> anyhow::Result<()> {
 /// A line of remarks on standard error; nothing depends on whether anybody can read it.
 pub(crate) fn remark(text: &str) {
     let _ = io::stderr().lock().write_all(format!("{}\n", printable(text)).as_bytes());
+}
+
+/// Writes what the parser of arguments has to say: help and version, or what is wrong with them.
+pub(crate) fn said(parsed: &clap::Error) -> ExitCode {
+    match parsed.print() {
+        Err(e) if !parsed.use_stderr() && e.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::from(READER_GONE)
+        }
+        Err(e) if !parsed.use_stderr() => {
+            tell!("error: standard output: {e}");
+            ExitCode::from(super::CANNOT_RUN)
+        }
+        _ => ExitCode::from(u8::try_from(parsed.exit_code()).unwrap_or(super::CANNOT_RUN)),
+    }
 }
 
 /// Whether a command ended because nobody reads its output any more, as in

@@ -69,9 +69,15 @@ enum Command {
 /// Runs the command line.
 pub(crate) fn run() -> ExitCode {
     let mut command = Cli::command();
-    let matches = command.get_matches_mut();
+    let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(said) => return console::said(&said),
+    };
     let hints = Hints::of(&command, &matches);
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(said) => return console::said(&said),
+    };
     signals::clean_up_when_told_to_end();
     let key = NewKey::watch();
     let done = execute(cli);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::console::tell;
 use abscope::output::{OutputFile, OutputFolder};
+use abscope::paths::shown;
 use abscope::train::report::{self, checklist};
 use abscope::train::{Config, Prepared};
 
@@ -37,6 +38,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = Config::read(&args.config)?;
+    if let Some(report) = &args.report {
+        let [model, folder] = [args.output.as_path(), report.as_path()].map(std::path::absolute);
+        anyhow::ensure!(
+            model? != folder?,
+            "{} cannot be both the model and the folder of the report; give one of them another name",
+            shown(&args.output)
+        );
+    }
     let mut output = OutputFile::create(&args.output)?;
     let folder = match &args.report {
         Some(path) => Some(OutputFolder::create(path, args.force)?),

@@ -19,6 +19,7 @@ pub use reference::{
 use crate::error::{Error, Result};
 use crate::extract;
 use crate::ingest::{self, Case, LoadOptions};
+use crate::output::ScratchFolder;
 use crate::paths::slashed;
 use crate::preprocess::diagnostics;
 use crate::value::{Missing, Value};
@@ -156,7 +157,7 @@ fn load(dataset: Dataset, data: Option<&Path>) -> Result<Case> {
     match (dataset, data) {
         (Dataset::DigitalPhantom, _) => {
             // Written out and read back, so that the reader of files is under test as well.
-            let folder = tempfile::tempdir().map_err(|e| Error::io(std::env::temp_dir(), e))?;
+            let folder = ScratchFolder::create()?;
             let embedded: [&[u8]; 2] =
                 [include_bytes!("phantom_image.nii.gz"), include_bytes!("phantom_mask.nii.gz")];
             for (name, bytes) in [image, mask].into_iter().zip(embedded) {

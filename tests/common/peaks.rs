@@ -33,6 +33,46 @@ kind = \"mean\"
 support_voxels = 5
 ";
 
+/// A filter of every kind there is.
+pub const EVERY_KIND: &str = "
+[[filter]]
+name = \"mean\"
+kind = \"mean\"
+support_voxels = 5
+[[filter]]
+name = \"log\"
+kind = \"log\"
+sigma_mm = 3.0
+[[filter]]
+name = \"laws\"
+kind = \"laws\"
+kernels = \"L5E5E5\"
+rotation_invariant = \"max\"
+energy_delta_voxels = 7
+[[filter]]
+name = \"gabor\"
+kind = \"gabor\"
+sigma_mm = 5.0
+wavelength_mm = 2.0
+gamma = 1.5
+theta_step_degrees = 45.0
+[[filter]]
+name = \"wavelet\"
+kind = \"wavelet\"
+wavelet = \"coif1\"
+[[filter]]
+name = \"simoncelli\"
+kind = \"simoncelli\"
+[[filter]]
+name = \"shannon\"
+kind = \"shannon\"
+[[filter]]
+name = \"riesz\"
+kind = \"riesz\"
+order = [1, 0, 0]
+of = { kind = \"log\", sigma_mm = 3.0 }
+";
+
 /// A label of a voxel at (x, y, z); 0 is none.
 type Labels = dyn Fn([usize; 3]) -> u8;
 

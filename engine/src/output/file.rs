@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, PersistError};
 
 use super::parent;
 use super::unfinished::{self, Entry};
@@ -46,8 +46,9 @@ pub fn remove_left_over(folder: &Path) -> Result<()> {
 ///
 /// Creating it before the work starts makes a bad path fail at once; dropping it without
 /// [`OutputFile::finish`] leaves nothing behind. Where the path is a link, its target is replaced. An
-/// older file's mode and owner stay. A device, a pipe or an open file of this process (`/dev/stdout`)
-/// is written to as it is.
+/// older file's mode and owner stay. A file that cannot be renamed to, since it is a mount point, gets
+/// the content of the complete one. A device, a pipe or an open file of this process (`/dev/stdout`) is
+/// written to as it is.
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
@@ -120,10 +121,7 @@ impl Sink {
         let place = match Target::of(path)? {
             Target::File(place) => place,
             // What `>>` opened is added to.
-            Target::Stream => {
-                let file = OpenOptions::new().append(true).open(path)?;
-                return Ok(Self::Stream(BufWriter::new(file)));
-            }
+            Target::Stream => return Ok(Self::Stream(BufWriter::new(stream(path)?))),
         };
         let older = match place.symlink_metadata() {
             Ok(metadata) => {
@@ -152,13 +150,54 @@ impl Sink {
                     older.give(file.path())?;
                 }
                 file.as_file().sync_all()?;
-                let named = unfinished::undisturbed(|| file.persist(&place));
+                let named = unfinished::undisturbed(|| give_name(file, &place, persist));
                 drop(entry);
-                named.map(drop).map_err(|e| e.error)
+                named
             }
             Self::Stream(mut writer) => writer.flush(),
         }
     }
+}
+
+/// How a complete file gets its name.
+type Persist = fn(NamedTempFile, &Path) -> Result<File, PersistError>;
+
+fn persist(file: NamedTempFile, place: &Path) -> Result<File, PersistError> {
+    file.persist(place)
+}
+
+fn give_name(file: NamedTempFile, place: &Path, persist: Persist) -> io::Result<()> {
+    match persist(file, place) {
+        Ok(_) => Ok(()),
+        Err(e) if e.error.kind() == ErrorKind::ResourceBusy => {
+            let mut to = OpenOptions::new().write(true).truncate(true).open(place)?;
+            io::copy(&mut e.file.reopen()?, &mut to)?;
+            to.sync_all()
+        }
+        Err(e) => Err(e.error),
+    }
+}
+
+/// What is no file, open for writing.
+fn stream(path: &Path) -> io::Result<File> {
+    // The process's own are not opened again: a socket cannot be, and a file would be written to from
+    // its start.
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        let own = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
+        match path.to_str() {
+            Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => {
+                return own(io::stdout().as_fd());
+            }
+            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => {
+                return own(io::stderr().as_fd());
+            }
+            _ => {}
+        }
+    }
+    // What `>>` opened is added to.
+    OpenOptions::new().append(true).open(path)
 }
 
 impl Target {
@@ -296,6 +335,20 @@ mod tests {
             write(&at("plain"), "changed");
             assert_eq!(mode(&at("plain")), kept);
         }
+    }
+
+    #[test]
+    fn a_mount_point_is_filled() {
+        let ground = tempfile::tempdir().expect("a folder");
+        let place = ground.path().join("mounted");
+        std::fs::write(&place, "what was there, and is longer").expect("written");
+        let mut file = NamedTempFile::new_in(ground.path()).expect("a file");
+        file.write_all(b"new").expect("room");
+        let busy: Persist =
+            |file, _| Err(PersistError { error: ErrorKind::ResourceBusy.into(), file });
+        give_name(file, &place, busy).expect("filled");
+        assert_eq!(std::fs::read_to_string(&place).expect("there"), "new");
+        assert_eq!(std::fs::read_dir(ground.path()).expect("there").count(), 1);
     }
 
     #[test]

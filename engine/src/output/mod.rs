@@ -19,6 +19,31 @@ pub use self::unfinished::discard_unfinished;
 use crate::error::{Error, Remedy, Result};
 use crate::paths::shown;
 
+/// A folder for what is needed for a while; it goes with this, and where the process is told to end.
+#[derive(Debug)]
+pub struct ScratchFolder {
+    folder: TempDir,
+    _entry: Entry,
+}
+
+impl ScratchFolder {
+    /// Makes a folder in the system's own for such.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create() -> Result<Self> {
+        let place = std::env::temp_dir();
+        let made = Entry::of(|| tempfile::tempdir_in(&place), TempDir::path);
+        let (folder, entry) = made.map_err(|e| Error::io(place, e))?;
+        Ok(Self { folder, _entry: entry })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
 /// A folder under a temporary name, renamed when it is complete. Where the folder is there already and
 /// is empty, or cannot be renamed (a mount point, or in a folder that is not writable), it is filled.
 ///

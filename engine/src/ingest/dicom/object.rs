@@ -10,6 +10,7 @@ use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
+use sha2::{Digest, Sha256};
 
 use super::characters;
 use super::deflated;
@@ -58,6 +59,20 @@ impl Opened {
     /// The encoded data set, inflated where the file is deflated.
     pub fn data_set(&self) -> &[u8] {
         &(*self.bytes).as_ref()[self.start..]
+    }
+
+    /// The same with the SHA-256 of its pixel data in that data's place, by which copies are still told
+    /// from what differs.
+    pub(super) fn without_pixels(self) -> Self {
+        let digest =
+            |span: &PixelSpan| Sha256::digest(&self.data_set()[span.bytes.clone()]).to_vec();
+        let digest = self.pixels.as_ref().map(digest);
+        let pixels = digest
+            .as_ref()
+            .zip(self.pixels.as_ref())
+            .map(|(digest, span)| PixelSpan { bytes: 0..digest.len(), declared: span.declared });
+        let bytes: Bytes = Arc::new(digest.unwrap_or_default());
+        Self { pixels, file: bytes.clone(), bytes, start: 0, ..self }
     }
 
     /// Its elements, with errors that name the file.

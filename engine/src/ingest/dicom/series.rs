@@ -74,7 +74,7 @@ pub struct Survey {
 /// says, or compressed in a way that this build does not read.
 pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
     let Prepared { place, files, slices, identity, acquisition, stack, mut warnings } =
-        prepare(sources, policy)?;
+        prepare(sources, open(sources, Ok)?, policy)?;
     let voxels = stack.planes.len().checked_mul(stack.grid.size[0] * stack.grid.size[1]);
     if voxels.is_none_or(|n| n > MAX_VOXELS) || stack.grid.voxel_count() > MAX_VOXELS {
         return Err(Error::too_big(format!(
@@ -102,16 +102,15 @@ pub fn read(sources: &[Source], policy: SlicePolicy) -> Result<CtSeries> {
     })
 }
 
-/// Reads the headers of a series, and checks that its pixel data is there.
+/// Reads the headers of a series, and checks that its pixel data is there; of that no more than a file on
+/// each thread is held at once.
 ///
 /// # Errors
 /// As [`read`], but for gaps and tilt.
 pub fn survey(sources: &[Source]) -> Result<Survey> {
-    let Prepared { slices, acquisition, stack, warnings, .. } =
-        prepare(sources, SlicePolicy::Resample)?;
-    for slice in &slices {
-        pixel::locate(&slice.opened, &slice.header.format, slice.header.frames.len())?;
-    }
+    let opened = open(sources, without_pixels)?;
+    let Prepared { acquisition, stack, warnings, .. } =
+        prepare(sources, opened, SlicePolicy::Resample)?;
     let geometry = CanonicalOrder::of(&stack.grid.direction).geometry(&stack.grid);
     Ok(Survey { geometry, acquisition, warnings })
 }
@@ -129,14 +128,25 @@ struct Prepared {
     warnings: Vec<String>,
 }
 
-fn prepare(sources: &[Source], policy: SlicePolicy) -> Result<Prepared> {
-    let opened = sources
-        .par_iter()
-        .map(|source| {
-            let opened = source.open_header()?;
-            opened.ok_or_else(|| Error::bad_data(source.display(), "is not a DICOM file"))
-        })
-        .collect::<Result<Vec<Opened>>>()?;
+/// Opens files, and makes of each what is wanted of it before the next is opened.
+fn open(sources: &[Source], wanted: fn(Opened) -> Result<Opened>) -> Result<Vec<Opened>> {
+    let open = |source: &Source| {
+        let opened = source.open_header()?;
+        wanted(opened.ok_or_else(|| Error::bad_data(source.display(), "is not a DICOM file"))?)
+    };
+    sources.par_iter().map(open).collect()
+}
+
+/// A slice whose pixel data is there, without it; a localizer as it is, since nothing is asked of it.
+fn without_pixels(opened: Opened) -> Result<Opened> {
+    if !header::is_localizer(&opened.fields()) {
+        let header = ImageHeader::read(&opened)?;
+        pixel::locate(&opened, &header.format, header.frames.len())?;
+    }
+    Ok(opened.without_pixels())
+}
+
+fn prepare(sources: &[Source], opened: Vec<Opened>, policy: SlicePolicy) -> Result<Prepared> {
     let Some(first) = opened.first() else {
         return Err(Error::bad_request("a series without files was to be read"));
     };

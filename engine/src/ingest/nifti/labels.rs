@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::NiftiLabels;
 use super::header::Header;
 use super::stream::{CHUNK, Stream, decoded};
+use super::{MAX_VOXELS, NiftiLabels};
 use crate::error::{Error, Result};
 use crate::geometry::{CanonicalOrder, Geometry};
 use crate::ingest::open_file::OpenFile;
@@ -60,10 +60,23 @@ fn runs(stream: &mut Stream<'_>, header: &Header) -> Result<BTreeMap<u32, Vec<Ru
     Ok(runs)
 }
 
-/// Consecutive stored voxels of one label.
+/// Consecutive stored voxels of one label; no image that is read has more voxels than 32 bits count.
 struct Run {
-    start: usize,
-    len: usize,
+    start: u32,
+    len: u32,
+}
+
+const _: () = assert!(MAX_VOXELS <= u32::MAX as u64, "a run counts voxels in 32 bits");
+
+impl Run {
+    /// One past its last voxel.
+    fn end(&self) -> usize {
+        self.start as usize + self.len as usize
+    }
+}
+
+fn short(voxels: usize) -> u32 {
+    u32::try_from(voxels).expect("images hold fewer than 2³² voxels")
 }
 
 pub(super) fn all_zero(bytes: &[u8]) -> bool {
@@ -94,8 +107,8 @@ fn collect_runs(
             let label = value as u32;
             let list = runs.entry(label).or_default();
             match list.last_mut() {
-                Some(last) if last.start + last.len == start + at => last.len += len,
-                _ => list.push(Run { start: start + at, len }),
+                Some(last) if last.end() == start + at => last.len += short(len),
+                _ => list.push(Run { start: short(start + at), len: short(len) }),
             }
             if runs.len() > MAX_LABELS {
                 return Err(Error::bad_data(
@@ -138,8 +151,8 @@ impl Place<'_> {
     fn rows(&self, runs: &[Run]) -> impl Iterator<Item = (usize, usize)> {
         let nx = self.stored.size[0];
         runs.iter().flat_map(move |run| {
-            let end = run.start + run.len;
-            let mut at = run.start;
+            let end = run.end();
+            let mut at = run.start as usize;
             std::iter::from_fn(move || {
                 let row_end = (at / nx + 1) * nx;
                 let piece = (at < end).then(|| (at, row_end.min(end)));
