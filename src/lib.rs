@@ -46,7 +46,7 @@
 //! (`tests/layers.rs` sees to it).
 //!
 //! ```text
-//! Layers: paths < error < input < value, digest, memory, contained, csv_file < stats < geometry
+//! Layers: paths < error < input < value, digest, memory, contained, csv_file < stats < geometry < rows
 //!     < volume < mask < region < fft < output < ingest, filters < preprocess < features < row < settings < plan
 //!     < extract < table < signature < patient < report < train < selftest < batch < cli
 //! ```

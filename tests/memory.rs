@@ -11,12 +11,13 @@ mod made;
 #[path = "common/peaks.rs"]
 mod peaks;
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use common::{STATISTICS, abscope};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
-use peaks::{Bench, FILTERS, MIB, ball, needed, watched};
+use peaks::{Bench, FILTERS, MIB, Ran, ball, needed, watched};
 
 #[test]
 fn a_run_keeps_to_its_memory_or_says_what_it_needs() {
@@ -70,14 +71,25 @@ fn interleaved_lesions_cost_their_own_voxels() {
     let (one, sixty) = (Bench::new(abscope), Bench::new(abscope));
     let of_one = one.make(size, &move |at| u8::from(place(at) == 0));
     let of_sixty = sixty.make(size, &move |at| place(at) as u8 + 1);
-    let needs =
-        |bench: &Bench, inputs| needed(&bench.run(inputs, STATISTICS, 16 * MIB, 1).failures);
-    let (alone, together) = (needs(&one, &of_one), needs(&sixty, &of_sixty));
+    let ((alone, _), (together, ran)) = (enough(&one, &of_one), enough(&sixty, &of_sixty));
     let own = (12 * voxels) as u64 / MIB + 2;
     assert!(together <= alone + own, "{together} MiB for sixty, {alone} for one");
-    let ran = sixty.run(&of_sixty, STATISTICS, together * MIB, 1);
     assert_eq!(ran.lesions, 60, "{}", ran.failures);
     assert!(ran.peak <= together * MIB * 6 / 5, "{} MiB of {together}", ran.peak / MIB);
+}
+
+/// The budget, MiB, that a case of statistics says to need, first by its headers and then by its lesions,
+/// and the run with it.
+fn enough(bench: &Bench, inputs: &[PathBuf; 2]) -> (u64, Ran) {
+    let mut budget = 16;
+    for _ in 0..3 {
+        let ran = bench.run(inputs, STATISTICS, budget * MIB, 1);
+        if ran.lesions > 0 {
+            return (budget, ran);
+        }
+        budget = needed(&ran.failures);
+    }
+    panic!("{budget} MiB are not what it needs");
 }
 
 /// 128 MiB of slices.
