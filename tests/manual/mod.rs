@@ -334,6 +334,15 @@ pub fn everything(
     of_prepared(&prepare(image, mask, settings), settings)
 }
 
+/// The least and the most that any marching cubes gives, for the features that take the volume or the
+/// area of the mesh (`mesh` says of what ways).
+pub fn mesh_ranges(image: &Image, mask: &[bool], settings: &Settings) -> Vec<(String, f64, f64)> {
+    morphology::ranges(&prepare(image, mask, settings), settings)
+        .into_iter()
+        .map(|(name, least, most)| (name.to_owned(), least, most))
+        .collect()
+}
+
 /// The features of a region that has been prepared already.
 pub fn of_prepared(prepared: &Prepared, settings: &Settings) -> Vec<(String, String, Option<f64>)> {
     let mut all = Vec::new();

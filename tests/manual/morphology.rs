@@ -8,7 +8,7 @@ use super::mesh::{Mesh, mesh};
 use super::{Features, Prepared, Settings, Voxel, inside, mean, offset, ratio};
 
 /// Features that take the mesh's volume or area, for which tables of marching cubes differ: compare
-/// them by the ranges of `mesh`, or with a tolerance of some percent.
+/// them by `ranges`.
 pub const OF_MESH: [&str; 19] = [
     "morph_volume",
     "morph_area_mesh",
@@ -43,6 +43,28 @@ fn position(voxel: Voxel, spacing: [f64; 3]) -> [f64; 3] {
 pub fn features(prepared: &Prepared, settings: &Settings) -> Features {
     let mesh = mesh_of(prepared);
     of_mesh(prepared, settings, &mesh, mesh.volume, mesh.area)
+}
+
+/// The least and the most of each feature that takes the mesh's volume or area. All of them rise or
+/// fall with either, so the extremes of both tell them.
+pub fn ranges(prepared: &Prepared, settings: &Settings) -> Vec<(&'static str, f64, f64)> {
+    let mesh = mesh_of(prepared);
+    let settings = Settings { autocorrelation: false, ..settings.clone() };
+    let mut ranges: Vec<(&'static str, f64, f64)> = Vec::new();
+    for volume in [mesh.volumes.0, mesh.volumes.1] {
+        for area in [mesh.areas.0, mesh.areas.1] {
+            for (name, value) in of_mesh(prepared, &settings, &mesh, volume, area) {
+                let Some(value) = value.filter(|_| OF_MESH.contains(&name)) else {
+                    continue;
+                };
+                match ranges.iter_mut().find(|range| range.0 == name) {
+                    Some(range) => *range = (name, range.1.min(value), range.2.max(value)),
+                    None => ranges.push((name, value, value)),
+                }
+            }
+        }
+    }
+    ranges
 }
 
 /// The features, should the mesh have this volume and this area.
