@@ -371,6 +371,31 @@ fn measures_shapes_of_known_size() {
     assert!((volume - 64.0 / 27.0).abs() < 1e-9, "{volume}");
 }
 
+/// What 0 / 0 leaves undefined, and nothing else, in a region of two different voxels side by side.
+#[test]
+fn two_voxels_lack_what_is_undefined() {
+    let image = Image { size: [1, 1, 2], spacing: [1.0; 3], values: vec![1.0, 3.0] };
+    let found = everything(&image, &[true; 2], &Settings::default());
+    let lacking: Vec<String> = found
+        .into_iter()
+        .filter(|(name, aggregation, value)| {
+            value.is_none() && !name.starts_with("cm_") && aggregation != "2D_avg"
+        })
+        .map(|(name, _, _)| name)
+        .collect();
+    // No intensity lies between the percentiles; a line has no area and no volume; of two levels,
+    // half the volume has the upper one, which is more than 10 %; busyness divides by |3 - 1| / 2.
+    let expected = [
+        "morph_vol_dens_aee",
+        "morph_area_dens_aee",
+        "stat_rmad",
+        "ih_rmad",
+        "ivh_i10",
+        "ivh_diff_i10_i90",
+    ];
+    assert_eq!(lacking, expected);
+}
+
 /// Whatever the case, no value is infinite and names come once.
 #[test]
 fn values_of_random_cases_are_finite() {

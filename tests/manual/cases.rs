@@ -4,7 +4,8 @@ use super::{
     Discretisation, Image, Interpolation, Rounding, Settings, VolumeHistogram, offset, voxels,
 };
 
-/// An image, a mask with at least one voxel, and settings.
+/// An image, a mask with at least one voxel (re-segmentation or a coarser grid may leave none), and
+/// settings.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub image: Image,
@@ -58,12 +59,22 @@ pub fn case(number: u64) -> Case {
         } else {
             [0; 3].map(|_| random.pick(&SPACINGS))
         };
+        // At most twice as fine, for the oracle is slow.
+        for axis in 0..3 {
+            while 2.0 * to[axis] < spacing[axis] {
+                to[axis] *= 2.0;
+            }
+        }
         if keep_slices {
             to[0] = spacing[0];
         }
         settings.spacing = Some(to);
         settings.interpolation =
             random.pick(&[Interpolation::Nearest, Interpolation::Linear, Interpolation::Cubic]);
+        // What a spline leaves unrounded is noise in its last digits, which would choose a bin.
+        if settings.rounding == Rounding::None && settings.interpolation == Interpolation::Cubic {
+            settings.interpolation = Interpolation::Linear;
+        }
         // Levels are no intensities: between two of them there is nothing.
         if settings.discretisation == Discretisation::None {
             settings.interpolation = Interpolation::Nearest;

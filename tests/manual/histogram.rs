@@ -43,7 +43,7 @@ pub fn features(levels: &Levels) -> Features {
         ("ih_iqr", of(|s| s.p75 - s.p25)),
         ("ih_range", of(|s| s.high - s.low)),
         ("ih_mad", of(|s| s.mean_deviation)),
-        ("ih_rmad", of(|s| s.robust_deviation)),
+        ("ih_rmad", s.as_ref().and_then(|s| s.robust_deviation)),
         ("ih_medad", of(|s| s.median_deviation)),
         ("ih_cov", s.as_ref().and_then(|s| s.variation)),
         ("ih_qcod", s.as_ref().and_then(|s| s.dispersion)),

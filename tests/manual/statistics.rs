@@ -29,7 +29,7 @@ pub struct Summary {
     pub p90: f64,
     pub high: f64,
     pub mean_deviation: f64,
-    pub robust_deviation: f64,
+    pub robust_deviation: Option<f64>,
     pub median_deviation: f64,
     pub variation: Option<f64>,
     pub dispersion: Option<f64>,
@@ -62,7 +62,8 @@ pub fn summary(x: &[f64]) -> Option<Summary> {
     let (p10, p25) = (percentile(x, 10)?, percentile(x, 25)?);
     let (p75, p90) = (percentile(x, 75)?, percentile(x, 90)?);
     let median = percentile(x, 50)?;
-    // 1128: of the intensities from P10 to P90, both included, about their own mean.
+    // 1128: of the intensities from P10 to P90, both included, about their own mean. Of two
+    // different intensities neither lies there, and the mean is undefined.
     let middle: Vec<f64> = x.iter().copied().filter(|&x| p10 <= x && x <= p90).collect();
     Some(Summary {
         mean: centre,
@@ -77,7 +78,7 @@ pub fn summary(x: &[f64]) -> Option<Summary> {
         p90,
         high,
         mean_deviation: deviation(x, centre)?,
-        robust_deviation: deviation(&middle, mean(&middle)?)?,
+        robust_deviation: mean(&middle).and_then(|centre| deviation(&middle, centre)),
         median_deviation: deviation(x, median)?,
         variation: ratio(variance.sqrt(), centre),
         dispersion: ratio(p75 - p25, p75 + p25),
@@ -101,7 +102,7 @@ pub fn features(x: &[f64]) -> Features {
         ("stat_iqr", of(|s| s.p75 - s.p25)),
         ("stat_range", of(|s| s.high - s.low)),
         ("stat_mad", of(|s| s.mean_deviation)),
-        ("stat_rmad", of(|s| s.robust_deviation)),
+        ("stat_rmad", s.as_ref().and_then(|s| s.robust_deviation)),
         ("stat_medad", of(|s| s.median_deviation)),
         ("stat_cov", s.as_ref().and_then(|s| s.variation)),
         ("stat_qcod", s.as_ref().and_then(|s| s.dispersion)),
