@@ -1,6 +1,7 @@
 //! From an image and a lesion to regions ready for features: resample, round, re-segment,
 //! discretise.
 
+pub(crate) mod bins;
 pub mod diagnostics;
 pub mod discretise;
 pub mod parameters;
