@@ -7,7 +7,7 @@
 use super::processing::Processing;
 use crate::features::parameters::IvhDiscretisation;
 use crate::features::{Column, Family, ORIGINAL};
-use crate::preprocess::parameters::Discretisation;
+use crate::preprocess::parameters::{Discretisation, Interpolation, Resampling, Spacing};
 
 /// A correction.
 #[derive(Debug)]
@@ -21,11 +21,23 @@ pub struct Correction {
 }
 
 /// All corrections, oldest first.
-pub static CORRECTIONS: &[Correction] = &[Correction {
-    version: Version(0, 2, 0),
-    what: "the bins of intensities on an edge",
-    touches: has_rounded_bins,
-}];
+pub static CORRECTIONS: &[Correction] = &[
+    Correction {
+        version: Version(0, 2, 0),
+        what: "the bins of intensities on an edge",
+        touches: has_rounded_bins,
+    },
+    Correction {
+        version: Version(0, 2, 0),
+        what: "the nearest of two voxels that are as near",
+        touches: |_, processing| {
+            let Resampling { spacing_mm, interpolation, mask_interpolation, .. } =
+                processing.resampling;
+            spacing_mm != Spacing::Native
+                && [interpolation, mask_interpolation].contains(&Interpolation::Nearest)
+        },
+    },
+];
 
 /// Bins whose edges were not exact: all but powers of two and widths in eighths.
 fn has_rounded_bins(column: &Column, processing: &Processing) -> bool {
@@ -164,6 +176,9 @@ mod tests {
         });
         assert!(entropy(&bins(50)) && !mean(&bins(50)) && !entropy(&bins(64)));
         assert!(!entropy(""));
+        let nearest = "[resampling]\nmask_interpolation = \"nearest\"";
+        assert!(entropy(nearest) && mean(nearest));
+        assert!(!mean(&format!("{nearest}\nspacing_mm = \"none\"")));
         let tenths = "[discretisation]\nmethod = \"fixed_bin_size\"\nwidth = 0.1";
         assert!(entropy(tenths));
     }
