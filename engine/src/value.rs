@@ -18,6 +18,8 @@ pub enum Missing {
     ZeroDenominator,
     /// Too few voxels (one voxel, a line, a plane) for the shape the definition needs.
     TooFewVoxels,
+    /// Even the highest level of an intensity-volume histogram has more of the volume than asked for.
+    NoSuchLevel,
     /// No voxel has a neighbour inside the region at the distance asked for.
     NoNeighbours,
     /// Discretisation would need more than 65,535 grey levels.
@@ -33,11 +35,12 @@ pub enum Missing {
 }
 
 impl Missing {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::EmptyRegion,
         Self::FlatRegion,
         Self::ZeroDenominator,
         Self::TooFewVoxels,
+        Self::NoSuchLevel,
         Self::NoNeighbours,
         Self::TooManyLevels,
         Self::LevelsBelowOne,
@@ -53,6 +56,7 @@ impl Missing {
             Self::FlatRegion => "flat_region",
             Self::ZeroDenominator => "zero_denominator",
             Self::TooFewVoxels => "too_few_voxels",
+            Self::NoSuchLevel => "no_such_level",
             Self::NoNeighbours => "no_neighbours",
             Self::TooManyLevels => "too_many_levels",
             Self::LevelsBelowOne => "levels_below_one",
@@ -74,6 +78,7 @@ impl Missing {
             Self::FlatRegion => "all voxels have the same value",
             Self::ZeroDenominator => "the definition divides by a quantity that is zero here",
             Self::TooFewVoxels => "the region has too few voxels for this definition",
+            Self::NoSuchLevel => "even the highest level has more of the volume",
             Self::NoNeighbours => "no voxel has a neighbour inside the region",
             Self::TooManyLevels => "more than 65,535 grey levels; widen the bins",
             Self::LevelsBelowOne => {

@@ -37,6 +37,14 @@ pub static CORRECTIONS: &[Correction] = &[
                 && [interpolation, mask_interpolation].contains(&Interpolation::Nearest)
         },
     },
+    Correction {
+        version: Version(0, 2, 0),
+        what: "features of two voxels, of which a definition takes none",
+        touches: |column, _| {
+            ["stat_rmad", "ih_rmad", "ivh_i10", "ivh_i90", "ivh_diff_i10_i90"]
+                .contains(&column.feature.id)
+        },
+    },
 ];
 
 /// Bins whose edges were not exact: all but powers of two and widths in eighths.

@@ -56,12 +56,12 @@ impl Curve {
         finite(at_least[first.unwrap_or(scale.levels - 1)])
     }
 
-    /// The lowest intensity that at most this fraction of the volume has.
+    /// The lowest intensity that at most this fraction of the volume has; missing where even the
+    /// highest level has more.
     pub(super) fn intensity_at(&self, fraction: f64) -> Value {
         let Self::Levels(scale, at_least) = self else { return Err(Missing::FlatRegion) };
         let first = at_least.iter().position(|&v| v <= fraction);
-        // Where even the highest level fills more of the volume, no level lies above.
-        finite(scale.intensity(first.unwrap_or(scale.levels - 1)))
+        finite(scale.intensity(first.ok_or(Missing::NoSuchLevel)?))
     }
 
     pub(super) fn volume_difference(&self) -> Value {
@@ -221,6 +221,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Oracle: the definition. Of two voxels half is at the highest level: none has at most a tenth.
+    #[test]
+    fn without_a_level_of_so_little_volume_there_is_no_intensity() {
+        let intensities = Distribution::of_intensities(&region(&[3.0, 10.0])).expect("values");
+        let step = IvhDiscretisation::None { step: 1.0 };
+        let curve = Curve::of(&intensities, &step, None).expect("few levels");
+        assert_eq!(curve.intensity_at(0.1), Err(Missing::NoSuchLevel));
+        assert_eq!(curve.intensity_at(0.9), Ok(4.0));
+        assert_eq!(curve.intensity_difference(), Err(Missing::NoSuchLevel));
+        let range = Some([0.0, 20.0]);
+        let wider = Curve::of(&intensities, &step, range).expect("few levels");
+        assert_eq!(wider.intensity_at(0.1), Ok(11.0));
     }
 
     /// Oracle: closed form. All voxels at the top of the range: the fraction is 1 throughout; all at
