@@ -36,7 +36,10 @@ impl Curve {
         range: Option<[f64; 2]>,
     ) -> Result<Self, Missing> {
         let [low, high] = [intensities.min(), intensities.max()];
-        if low == high && range.is_none() {
+        // The bins of a fixed number lie between the region's own intensities, whatever the range.
+        let spans_own =
+            range.is_none() || matches!(discretisation, IvhDiscretisation::FixedBinNumber { .. });
+        if low == high && spans_own {
             return Ok(Self::Flat);
         }
         let scale = Scale::new(discretisation, range, [low, high]).ok_or(Missing::TooManyLevels)?;
@@ -112,9 +115,6 @@ impl Scale {
             }
             IvhDiscretisation::FixedBinNumber { bins } => {
                 let [low, high] = occurring;
-                if low == high {
-                    return None;
-                }
                 (Bins::of_number(bins, low, high), f64::from(bins), 1.0, 1.0)
             }
         };
@@ -220,6 +220,18 @@ mod tests {
                     assert_eq!(found, at_least as f64 / 91.0, "{discretisation:?}, {level}");
                 }
             }
+        }
+    }
+
+    /// Oracle: the definition. Bins of a number lie between the region's own intensities, which are one.
+    #[test]
+    fn a_flat_region_has_no_bins_of_a_number_whatever_the_range() {
+        let intensities = Distribution::of_intensities(&region(&[3.0; 4])).expect("values");
+        let bins = IvhDiscretisation::FixedBinNumber { bins: 100 };
+        for range in [None, Some([-100.0, 100.0])] {
+            let curve = Curve::of(&intensities, &bins, range).expect("no levels");
+            assert_eq!(curve.area_under(), Ok(0.0), "{range:?}");
+            assert_eq!(curve.volume_at(0.1), Err(Missing::FlatRegion), "{range:?}");
         }
     }
 
