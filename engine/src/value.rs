@@ -12,6 +12,8 @@ pub type Value = Result<f64, Missing>;
 pub enum Missing {
     /// The region holds no voxel after re-segmentation.
     EmptyRegion,
+    /// The region has no voxel on the grid that the image was resampled to.
+    LostInResampling,
     /// All voxels have one intensity or grey level, and the definition divides by their spread.
     FlatRegion,
     /// The definition divides by a mean, sum or other quantity that is zero here.
@@ -35,8 +37,9 @@ pub enum Missing {
 }
 
 impl Missing {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::EmptyRegion,
+        Self::LostInResampling,
         Self::FlatRegion,
         Self::ZeroDenominator,
         Self::TooFewVoxels,
@@ -53,6 +56,7 @@ impl Missing {
     pub fn code(self) -> &'static str {
         match self {
             Self::EmptyRegion => "empty_region",
+            Self::LostInResampling => "lost_in_resampling",
             Self::FlatRegion => "flat_region",
             Self::ZeroDenominator => "zero_denominator",
             Self::TooFewVoxels => "too_few_voxels",
@@ -75,6 +79,7 @@ impl Missing {
     pub fn explanation(self) -> &'static str {
         match self {
             Self::EmptyRegion => "the region has no voxel left after re-segmentation",
+            Self::LostInResampling => "resampling left no voxel of the lesion",
             Self::FlatRegion => "all voxels have the same value",
             Self::ZeroDenominator => "the definition divides by a quantity that is zero here",
             Self::TooFewVoxels => "the region has too few voxels for this definition",
