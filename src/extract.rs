@@ -9,7 +9,7 @@ use crate::features::parameters::IvhDiscretisation;
 use crate::features::{Image, ORIGINAL, describe, missing};
 use crate::ingest::{Case, Lesion};
 use crate::plan::{ImageLayout, Plan};
-use crate::preprocess::parameters::Discretisation;
+use crate::preprocess::parameters::{Discretisation, Resampling};
 use crate::preprocess::{self, PreparedRegion, discretise};
 use crate::region::{RegionFacts, Roi};
 use crate::row::Row;
@@ -53,6 +53,32 @@ pub fn extract_lesion(case: &Case, lesion: &Lesion, plan: &Plan) -> Row {
     row(case, lesion, &prepare(case, lesion, plan), plan)
 }
 
+/// For each lesion that resampling left no voxel of, in a sentence: how many it had, and on which grids.
+///
+/// `rows` are those of the case's lesions, in their order.
+pub fn lost_in_resampling(case: &Case, plan: &Plan, rows: &[Row]) -> Vec<String> {
+    let Resampling { spacing_mm, mask_threshold, .. } = &plan.processing().resampling;
+    let native = case.volume.geometry().spacing;
+    let [old, new] = [native, spacing_mm.resolve(native)].map(in_words);
+    let is_lost = |row: &Row| row.values().contains(&Err(Missing::LostInResampling));
+    let lost = case.lesions.iter().zip(rows).filter(|(_, row)| is_lost(row));
+    let sentence = |(lesion, _): (&Lesion, _)| {
+        format!(
+            "lesion {}: resampling from {old} to {new} mm left none of its {} voxels, so that it has no \
+             values; give a smaller resampling.spacing_mm, or a resampling.mask_threshold below \
+             {mask_threshold}",
+            lesion.id,
+            lesion.mask.voxel_count()
+        )
+    };
+    lost.map(sentence).collect()
+}
+
+/// A spacing with as many digits as matter.
+fn in_words(spacing: [f64; 3]) -> String {
+    spacing.map(|s| ((s * 1000.0).round() / 1000.0).to_string()).join(" x ")
+}
+
 /// A lesion's regions as a plan wants them.
 fn prepare(case: &Case, lesion: &Lesion, plan: &Plan) -> Vec<PreparedRegion> {
     preprocess::prepare(&case.volume, &lesion.mask, &case.others(lesion), &plan.preparation())
@@ -73,19 +99,24 @@ fn row(case: &Case, lesion: &Lesion, prepared: &[PreparedRegion], plan: &Plan) -
     row
 }
 
-/// Facts and values of a lesion's prepared regions, in the order of [`Plan::columns`].
+/// Facts and values of a lesion's prepared regions, the values in the order of [`Plan::columns`]. Of a
+/// lesion that resampling left no voxel of, nothing is known.
 pub fn describe_all(prepared: &[PreparedRegion], plan: &Plan) -> (Vec<RegionFacts>, Vec<Value>) {
     let described: Vec<_> =
         prepared.par_iter().map(|region| describe_region(region, plan)).collect();
     let (facts, values): (Vec<_>, Vec<_>) = described.into_iter().unzip();
-    (facts, values.concat())
+    (facts.into_iter().flatten().collect(), values.concat())
 }
 
 /// What is known of a region, and its values: the image's own first, then those of each map.
-fn describe_region(prepared: &PreparedRegion, plan: &Plan) -> (RegionFacts, Vec<Value>) {
+fn describe_region(prepared: &PreparedRegion, plan: &Plan) -> (Option<RegionFacts>, Vec<Value>) {
     let mut facts = prepared.facts.clone();
     let Some(roi) = &prepared.roi else {
-        let nothing = |image: &ImageLayout| missing(&image.selected, Missing::EmptyRegion);
+        let (facts, reason) = match prepared.lost {
+            true => (None, Missing::LostInResampling),
+            false => (Some(facts), Missing::EmptyRegion),
+        };
+        let nothing = |image: &ImageLayout| missing(&image.selected, reason);
         return (facts, plan.images().iter().flat_map(nothing).collect());
     };
     let (original, maps) = match plan.images() {
@@ -119,7 +150,7 @@ fn describe_region(prepared: &PreparedRegion, plan: &Plan) -> (RegionFacts, Vec<
         })
         .collect();
     values.extend(of_maps.into_iter().flatten());
-    (facts, values)
+    (Some(facts), values)
 }
 
 fn describe_response(

@@ -12,12 +12,16 @@ pub type Value = Result<f64, Missing>;
 pub enum Missing {
     /// The region holds no voxel after re-segmentation.
     EmptyRegion,
+    /// The region has no voxel on the grid that the image was resampled to.
+    LostInResampling,
     /// All voxels have one intensity or grey level, and the definition divides by their spread.
     FlatRegion,
     /// The definition divides by a mean, sum or other quantity that is zero here.
     ZeroDenominator,
     /// Too few voxels (one voxel, a line, a plane) for the shape the definition needs.
     TooFewVoxels,
+    /// Even the highest level of an intensity-volume histogram has more of the volume than asked for.
+    NoSuchLevel,
     /// No voxel has a neighbour inside the region at the distance asked for.
     NoNeighbours,
     /// Discretisation would need more than 65,535 grey levels.
@@ -33,11 +37,13 @@ pub enum Missing {
 }
 
 impl Missing {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::EmptyRegion,
+        Self::LostInResampling,
         Self::FlatRegion,
         Self::ZeroDenominator,
         Self::TooFewVoxels,
+        Self::NoSuchLevel,
         Self::NoNeighbours,
         Self::TooManyLevels,
         Self::LevelsBelowOne,
@@ -50,9 +56,11 @@ impl Missing {
     pub fn code(self) -> &'static str {
         match self {
             Self::EmptyRegion => "empty_region",
+            Self::LostInResampling => "lost_in_resampling",
             Self::FlatRegion => "flat_region",
             Self::ZeroDenominator => "zero_denominator",
             Self::TooFewVoxels => "too_few_voxels",
+            Self::NoSuchLevel => "no_such_level",
             Self::NoNeighbours => "no_neighbours",
             Self::TooManyLevels => "too_many_levels",
             Self::LevelsBelowOne => "levels_below_one",
@@ -71,9 +79,11 @@ impl Missing {
     pub fn explanation(self) -> &'static str {
         match self {
             Self::EmptyRegion => "the region has no voxel left after re-segmentation",
+            Self::LostInResampling => "resampling left no voxel of the lesion",
             Self::FlatRegion => "all voxels have the same value",
             Self::ZeroDenominator => "the definition divides by a quantity that is zero here",
             Self::TooFewVoxels => "the region has too few voxels for this definition",
+            Self::NoSuchLevel => "even the highest level has more of the volume",
             Self::NoNeighbours => "no voxel has a neighbour inside the region",
             Self::TooManyLevels => "more than 65,535 grey levels; widen the bins",
             Self::LevelsBelowOne => {

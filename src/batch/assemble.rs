@@ -185,6 +185,11 @@ impl Tables {
                 cohort.patients.push(CohortPatient { link: Some(link), ..patient });
             }
         }
+        if let Some(problem) = &record.lost {
+            let way_out =
+                "the other lesions' features are in the table; mend what is said, or go without";
+            self.fail(&Failure::new(case, Stage::Extract, problem, way_out))?;
+        }
         if let Some(problem) = &record.no_report {
             let way_out = "the case's features are in the table; mend what is said, or go without";
             self.fail(&Failure::new(case, Stage::Report, problem, way_out))?;

@@ -11,6 +11,7 @@ use crate::ingest::{Case, Lesion};
 use crate::plan::Plan;
 use crate::preprocess::{self, Preparation, PreparedRegion, discretise};
 use crate::region::Region;
+use crate::value::Missing;
 
 /// A lesion that would be described.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +72,7 @@ fn lesions(case: &Case, plan: &Plan) -> Vec<LesionPreview> {
                 Some(roi) => discretise::levels(roi, &plan.processing().discretisation, 0)
                     .map(|levels| levels.n_levels)
                     .map_err(|reason| reason.explanation().to_owned()),
+                None if prepared.lost => Err(Missing::LostInResampling.explanation().to_owned()),
                 None => Err("the region has no voxel on the working grid".to_owned()),
             };
             previews.push(LesionPreview {

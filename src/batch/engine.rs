@@ -11,8 +11,8 @@ use super::manifest::CaseRequest;
 use super::progress::Event;
 use super::schedule::{Budget, Share};
 use super::{Listener, Options, scores};
-use crate::error::{Error, Remedy, Result};
-use crate::extract::extract;
+use crate::error::{Error, Message, Remedy, Result};
+use crate::extract::{extract, lost_in_resampling};
 use crate::ingest::{Case, Expected};
 use crate::plan::corrections::CORRECTIONS;
 use crate::report::examine;
@@ -238,8 +238,18 @@ impl<'a> Engine<'a> {
         case: &Case,
     ) -> Result<(Record, Option<ReportFiles>), Failure> {
         let plan = &self.options.plan;
-        let record =
-            |rows: &[Row]| Record::new(&request.patient, &request.carried, &case.warnings, rows);
+        let record = |rows: &[Row]| {
+            let lost = lost_in_resampling(case, plan, rows);
+            let warnings: Vec<Message> = case
+                .warnings
+                .iter()
+                .cloned()
+                .chain(lost.iter().cloned().map(Message::from))
+                .collect();
+            let mut record = Record::new(&request.patient, &request.carried, &warnings, rows);
+            record.lost = (!lost.is_empty()).then(|| lost.join("; "));
+            record
+        };
         let Some(scorer) = &self.scorer else {
             let rows = guarded(request, Stage::Extract, || Ok(extract(case, plan)))?;
             return Ok((record(&rows), None));

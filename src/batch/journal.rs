@@ -57,6 +57,9 @@ pub struct Record {
     /// SHA-256 of the report's files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     digests: Option<ReportDigests>,
+    /// Which lesions have no values since resampling left no voxel of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
     /// Why there is no report, though a model was given.
     pub no_report: Option<String>,
     columns: Vec<String>,
@@ -111,6 +114,7 @@ impl Record {
             report: false,
             cohort: None,
             digests: None,
+            lost: None,
             no_report: None,
             columns: columns.unwrap_or_default(),
             rows: rows

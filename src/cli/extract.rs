@@ -50,6 +50,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         tell!("warning: {warning}");
     }
     let rows = abscope::extract::extract(&case, &plan);
+    let lost = abscope::extract::lost_in_resampling(&case, &plan, &rows);
+    for warning in &lost {
+        tell!("warning: {warning}");
+    }
     match format {
         Format::Csv => write_csv(&rows, &plan, &mut output).context("cannot write the table")?,
         Format::Json => {
@@ -61,7 +65,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(file) = checks {
         file.write(&case, &plan)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(!lost.is_empty())))
 }
 
 /// The table of `--diagnostics`.

@@ -5,7 +5,9 @@
 //! refused by name or made again; everything else goes on working.
 
 use super::processing::Processing;
-use crate::features::Column;
+use crate::features::parameters::IvhDiscretisation;
+use crate::features::{Column, Family, ORIGINAL};
+use crate::preprocess::parameters::{Discretisation, Interpolation, Resampling, Spacing};
 
 /// A correction.
 #[derive(Debug)]
@@ -19,7 +21,59 @@ pub struct Correction {
 }
 
 /// All corrections, oldest first.
-pub static CORRECTIONS: &[Correction] = &[];
+pub static CORRECTIONS: &[Correction] = &[
+    Correction {
+        version: Version(0, 2, 0),
+        what: "the bins of intensities on an edge",
+        touches: has_rounded_bins,
+    },
+    Correction {
+        version: Version(0, 2, 0),
+        what: "the nearest of two voxels that are as near",
+        touches: |_, processing| {
+            let Resampling { spacing_mm, interpolation, mask_interpolation, .. } =
+                processing.resampling;
+            spacing_mm != Spacing::Native
+                && [interpolation, mask_interpolation].contains(&Interpolation::Nearest)
+        },
+    },
+    Correction {
+        version: Version(0, 2, 0),
+        what: "features of two voxels, of which a definition takes none",
+        touches: |column, _| {
+            ["stat_rmad", "ih_rmad", "ivh_i10", "ivh_i90", "ivh_diff_i10_i90"]
+                .contains(&column.feature.id)
+        },
+    },
+];
+
+/// Bins whose edges were not exact: all but powers of two and widths in eighths.
+fn has_rounded_bins(column: &Column, processing: &Processing) -> bool {
+    let rounded = |number: f64| (number * 8.0).fract() != 0.0;
+    let family = column.feature.family();
+    let is_original = column.filter == ORIGINAL;
+    if family == Family::IntensityVolumeHistogram {
+        return match processing.intensity_volume_histogram {
+            // Those of a response map are a thousand.
+            _ if !is_original => true,
+            IvhDiscretisation::None { step: width } | IvhDiscretisation::FixedBinSize { width } => {
+                rounded(width)
+            }
+            IvhDiscretisation::FixedBinNumber { bins } => !bins.is_power_of_two(),
+        };
+    }
+    let has_levels = family.has_matrices() || family == Family::IntensityHistogram;
+    let of_image =
+        if is_original { processing.discretisation } else { processing.filtered_discretisation };
+    has_levels
+        && match of_image {
+            Discretisation::None => false,
+            Discretisation::FixedBinSize { width, first_edge } => {
+                rounded(width) || first_edge.is_some_and(rounded)
+            }
+            Discretisation::FixedBinNumber { bins } => !bins.is_power_of_two(),
+        }
+}
 
 /// A version of abscope: major, minor, patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +127,7 @@ pub fn epochs<'a>(
 mod tests {
     use super::*;
     use crate::plan::Plan;
+    use crate::settings::Settings;
 
     const LATER: &[Correction] = &[
         Correction {
@@ -113,6 +168,27 @@ mod tests {
         let all = epochs(plan.columns().own(), plan.processing(), LATER);
         assert_eq!(all, [Version(0, 1, 0), Version(0, 3, 0)]);
         assert_eq!(epochs(plan.columns().own(), plan.processing(), &[]), [Version(0, 1, 0)]);
+    }
+
+    #[test]
+    fn bins_that_were_rounded_are_those_of_no_power_of_two_and_of_no_eighths() {
+        let touched = |settings: &str, name: &str| {
+            let settings = Settings::parse(settings).expect("valid");
+            let plan = Plan::resolve(&settings).expect("they resolve");
+            since(Version::parse("0.1.0"), &column(name), plan.processing(), CORRECTIONS).is_some()
+        };
+        let bins = |n: u32| format!("[discretisation]\nmethod = \"fixed_bin_number\"\nbins = {n}");
+        let [entropy, mean] = ["cm_joint_entr_3D_comb", "stat_mean"].map(|tag| {
+            let name = format!("tumour_original_{tag}");
+            move |settings: &str| touched(settings, &name)
+        });
+        assert!(entropy(&bins(50)) && !mean(&bins(50)) && !entropy(&bins(64)));
+        assert!(!entropy(""));
+        let nearest = "[resampling]\nmask_interpolation = \"nearest\"";
+        assert!(entropy(nearest) && mean(nearest));
+        assert!(!mean(&format!("{nearest}\nspacing_mm = \"none\"")));
+        let tenths = "[discretisation]\nmethod = \"fixed_bin_size\"\nwidth = 0.1";
+        assert!(entropy(tenths));
     }
 
     #[test]

@@ -273,6 +273,7 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::parameters::GlcmNeighbours;
 
     fn plan(text: &str) -> Plan {
         Plan::resolve(&Settings::parse(text).expect("valid settings")).expect("they resolve")
@@ -327,6 +328,22 @@ mod tests {
         wrong["texture"]["glcm_distance"] = 0.into();
         let problem = serde_json::from_value::<Plan>(wrong).expect_err("not valid").to_string();
         assert!(problem.contains("glcm_distance is 0"), "{problem}");
+    }
+
+    #[test]
+    fn a_plan_of_schema_1_keeps_the_voxels_that_co_occurred() {
+        let text = "[texture]\nglcm_distance = 2";
+        let settings = Settings::parse(text).expect("valid");
+        let old = Plan::recorded(&settings).expect("resolves");
+        let of = |plan: &Plan| plan.processing().texture.glcm_neighbours;
+        assert_eq!(of(&old), Some(GlcmNeighbours::Chebyshev));
+        assert_eq!(of(&plan(text)), Some(GlcmNeighbours::Scaled));
+        assert_ne!(old.hash(), plan(text).hash());
+        let named = plan(&format!("{text}\nglcm_neighbours = \"chebyshev\""));
+        assert_eq!(named.hash(), old.hash());
+        assert_eq!(old.oldest_form()["texture"].get("glcm_neighbours"), None);
+        let near = plan("[texture]\nglcm_neighbours = \"chebyshev\"");
+        assert_eq!((of(&near), near.hash()), (None, Plan::default().hash()));
     }
 
     #[test]

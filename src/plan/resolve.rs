@@ -30,14 +30,13 @@ pub(super) fn processing(settings: &Settings) -> Result<Processing> {
     )?;
     let intensity_volume_histogram = settings.intensity_volume_histogram.unwrap_or_default();
     check_ivh(&intensity_volume_histogram)?;
-    check_texture(&settings.texture)?;
     Ok(Processing {
         resampling,
         resegmentation,
         discretisation: discretisation_of_image,
         filtered_discretisation,
         intensity_volume_histogram,
-        texture: settings.texture,
+        texture: texture(settings)?,
         filters: settings.filters.clone(),
         ring: ring(settings)?,
     })
@@ -134,7 +133,8 @@ fn check_ivh(ivh: &IvhDiscretisation) -> Result<()> {
     )))
 }
 
-fn check_texture(texture: &TextureParameters) -> Result<()> {
+fn texture(settings: &Settings) -> Result<TextureParameters> {
+    let texture = settings.texture;
     for (key, distance) in [
         ("glcm_distance", texture.glcm_distance),
         ("ngtdm_distance", texture.ngtdm_distance),
@@ -146,7 +146,10 @@ fn check_texture(texture: &TextureParameters) -> Result<()> {
             )));
         }
     }
-    Ok(())
+    // At distance 1 both are the same voxels.
+    let glcm_neighbours =
+        (texture.glcm_distance > 1).then_some(texture.glcm_neighbours.unwrap_or_default());
+    Ok(TextureParameters { glcm_neighbours, ..texture })
 }
 
 fn ring(settings: &Settings) -> Result<Option<Ring>> {

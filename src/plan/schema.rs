@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::digest::hex;
 
 /// The schema that this version writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// A key that a schema added.
 #[derive(Debug)]
@@ -25,7 +25,8 @@ pub(super) struct Addition {
 }
 
 /// Keys added since schema 1, oldest first.
-pub(super) static ADDITIONS: &[Addition] = &[];
+pub(super) static ADDITIONS: &[Addition] =
+    &[Addition { schema: 2, path: ["texture", "glcm_neighbours"], legacy: "\"chebyshev\"" }];
 
 impl Addition {
     fn legacy(&self) -> Json {

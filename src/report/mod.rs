@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::pictures::View;
 
 use crate::error::Result;
-use crate::extract::each_prepared;
+use crate::extract::{each_prepared, lost_in_resampling};
 use crate::ingest::{Case, Lesion};
 use crate::output::OutputFolder;
 use crate::patient::scores::Provenance;
@@ -182,6 +182,9 @@ impl Report<'_> {
                     format!("{lost} of {wanted} perturbed copies gave no score."),
                 );
             }
+        }
+        for warning in lost_in_resampling(case, examined.plan, &examined.rows) {
+            of(Severity::Warning, None, warning);
         }
         for warning in &case.warnings {
             of(Severity::Caution, None, warning.withheld());

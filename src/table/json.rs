@@ -9,6 +9,7 @@ use super::cell::Cell;
 use super::field::{Carried, Fact, Identity};
 use super::read::Table;
 use crate::error::{Error, Result};
+use crate::extract::lost_in_resampling;
 use crate::ingest::Case;
 use crate::plan::Plan;
 use crate::region::Region;
@@ -21,13 +22,16 @@ pub const SCHEMA: &str = "abscope.features/1";
 ///
 /// A missing value is `null` under `values` and its reason stands under `missing`.
 pub fn document(case: &Case, plan: &Plan, rows: &[Row]) -> Json {
+    let lost = lost_in_resampling(case, plan, rows);
+    let warnings: Vec<Json> =
+        case.warnings.iter().map(|w| json!(w)).chain(lost.iter().map(|w| json!(w))).collect();
     json!({
         "schema": SCHEMA,
         "version": env!("CARGO_PKG_VERSION"),
         "plan_hash": plan.hash(),
         "plan": plan,
         "inputs": case.inputs,
-        "warnings": case.warnings,
+        "warnings": warnings,
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
     })
 }

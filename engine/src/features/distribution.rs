@@ -97,8 +97,6 @@ impl Distribution {
         let standardised = |moment: f64, power: f64| {
             if flat { Err(Missing::FlatRegion) } else { finite(moment / variance.powf(power)) }
         };
-        let robust = self.restricted(p10, p90);
-        let robust_mean = robust.mean_of(|x| x);
         Summary {
             mean,
             variance,
@@ -109,19 +107,21 @@ impl Distribution {
             p90,
             interquartile_range: p75 - p25,
             mean_absolute_deviation: self.mean_of(|x| (x - mean).abs()),
-            robust_mean_absolute_deviation: robust.mean_of(|x| (x - robust_mean).abs()),
+            robust_mean_absolute_deviation: self.deviation_within(p10, p90),
             median_absolute_deviation: self.mean_of(|x| (x - median).abs()),
             coefficient_of_variation: ratio(variance.sqrt(), mean),
             quartile_coefficient_of_dispersion: ratio(p75 - p25, p75 + p25),
         }
     }
 
-    /// The part from `low` to `high`, both included; it holds at least the values in between.
-    fn restricted(&self, low: f64, high: f64) -> Self {
+    /// Mean distance from their mean of the values from `low` to `high`, both included.
+    fn deviation_within(&self, low: f64, high: f64) -> Value {
         let inside = |&(x, _): &(f64, u64)| (low..=high).contains(&x);
         let pairs: Vec<_> = self.pairs.iter().copied().filter(inside).collect();
-        // Two or three voxels can leave nothing strictly between their interpolated percentiles.
-        Self::of_pairs(pairs).unwrap_or_else(|| self.clone())
+        // Two voxels leave nothing between their interpolated percentiles.
+        let within = Self::of_pairs(pairs).ok_or(Missing::ZeroDenominator)?;
+        let mean = within.mean_of(|x| x);
+        finite(within.mean_of(|x| (x - mean).abs()))
     }
 }
 
@@ -146,8 +146,8 @@ pub(super) struct Summary {
     pub(super) interquartile_range: f64,
     /// Mean distance from the mean.
     pub(super) mean_absolute_deviation: f64,
-    /// The same within the 10th to 90th percentile.
-    pub(super) robust_mean_absolute_deviation: f64,
+    /// The same within the 10th to 90th percentile; missing where no value lies there.
+    pub(super) robust_mean_absolute_deviation: Value,
     /// Mean distance from the median.
     pub(super) median_absolute_deviation: f64,
     /// Standard deviation over mean; missing where the mean is 0.
@@ -180,4 +180,23 @@ fn whole_numbers(roi: &Roi, [low, high]: [f32; 2]) -> Option<Vec<(f64, u64)>> {
     }
     let occurring = counts.into_iter().skip(1).zip(base..).filter(|(count, _)| *count > 0);
     Some(occurring.map(|(count, value)| (f64::from(value), count)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Oracle: the definition. The percentiles of two values lie between them; of three, with the
+    /// middle one alone.
+    #[test]
+    fn without_a_value_between_the_percentiles_there_is_no_robust_deviation() {
+        let deviation = |values: &[f64]| {
+            let pairs = values.iter().map(|&x| (x, 1)).collect();
+            let values = Distribution::of_pairs(pairs).expect("values");
+            values.summary().robust_mean_absolute_deviation
+        };
+        assert_eq!(deviation(&[3.0, 10.0]), Err(Missing::ZeroDenominator));
+        assert_eq!(deviation(&[3.0, 10.0, 11.0]), Ok(0.0));
+        assert_eq!(deviation(&[7.0]), Ok(0.0));
+    }
 }

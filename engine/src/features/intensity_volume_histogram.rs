@@ -5,6 +5,7 @@
 
 use super::distribution::Distribution;
 use super::parameters::IvhDiscretisation;
+use crate::preprocess::bins::{Bins, Number};
 use crate::value::{Missing, Value, finite};
 
 /// More levels than this are no longer a histogram; a range of 4,096 HU in steps of 0.01 HU is
@@ -35,7 +36,10 @@ impl Curve {
         range: Option<[f64; 2]>,
     ) -> Result<Self, Missing> {
         let [low, high] = [intensities.min(), intensities.max()];
-        if low == high && range.is_none() {
+        // The bins of a fixed number lie between the region's own intensities, whatever the range.
+        let spans_own =
+            range.is_none() || matches!(discretisation, IvhDiscretisation::FixedBinNumber { .. });
+        if low == high && spans_own {
             return Ok(Self::Flat);
         }
         let scale = Scale::new(discretisation, range, [low, high]).ok_or(Missing::TooManyLevels)?;
@@ -55,12 +59,12 @@ impl Curve {
         finite(at_least[first.unwrap_or(scale.levels - 1)])
     }
 
-    /// The lowest intensity that at most this fraction of the volume has.
+    /// The lowest intensity that at most this fraction of the volume has; missing where even the
+    /// highest level has more.
     pub(super) fn intensity_at(&self, fraction: f64) -> Value {
         let Self::Levels(scale, at_least) = self else { return Err(Missing::FlatRegion) };
         let first = at_least.iter().position(|&v| v <= fraction);
-        // Where even the highest level fills more of the volume, no level lies above.
-        finite(scale.intensity(first.unwrap_or(scale.levels - 1)))
+        finite(scale.intensity(first.ok_or(Missing::NoSuchLevel)?))
     }
 
     pub(super) fn volume_difference(&self) -> Value {
@@ -80,11 +84,9 @@ impl Curve {
     }
 }
 
-/// The levels of G: `levels` of them, `step` apart.
+/// The levels of G.
 pub(crate) struct Scale {
-    /// Where the first level begins: an intensity belongs to level `floor((x - start) / step)`.
-    start: f64,
-    step: f64,
+    bins: Bins,
     levels: usize,
     /// What the first level is called, and how far apart the levels' names are.
     first: f64,
@@ -97,26 +99,27 @@ impl Scale {
         range: Option<[f64; 2]>,
         occurring: [f64; 2],
     ) -> Option<Self> {
-        let [low, high] = range.unwrap_or(occurring);
-        let (start, step, levels, first, name_step) = match *discretisation {
+        let [low, _] = range.unwrap_or(occurring);
+        let edges = match range {
+            Some(range) => range.map(Number::written),
+            None => occurring.map(Number::held),
+        };
+        let (bins, levels, first, name_step) = match *discretisation {
             IvhDiscretisation::None { step } => {
-                (low, step, ((high - low) / step + 1e-9).floor() + 1.0, low, step)
+                let bins = Bins::of_width(edges[0], step);
+                (bins, bins.steps_to(edges[1]).floor() + 1.0, low, step)
             }
             IvhDiscretisation::FixedBinSize { width } => {
-                (low, width, ((high - low) / width - 1e-9).ceil(), low + width / 2.0, width)
+                let bins = Bins::of_width(edges[0], width);
+                (bins, bins.steps_to(edges[1]).ceil(), low + width / 2.0, width)
             }
             IvhDiscretisation::FixedBinNumber { bins } => {
                 let [low, high] = occurring;
-                (low, (high - low) / f64::from(bins), f64::from(bins), 1.0, 1.0)
+                (Bins::of_number(bins, low, high), f64::from(bins), 1.0, 1.0)
             }
         };
-        (levels <= MAX_LEVELS && step > 0.0).then_some(Self {
-            start,
-            step,
-            levels: levels as usize,
-            first,
-            name_step,
-        })
+        let levels = (levels <= MAX_LEVELS).then_some(levels as usize)?;
+        Some(Self { bins, levels, first, name_step })
     }
 
     fn intensity(&self, level: usize) -> f64 {
@@ -128,7 +131,7 @@ impl Scale {
         let mut counts = vec![0u64; self.levels];
         let last = self.levels - 1;
         for &(value, count) in intensities.pairs() {
-            let level = ((value - self.start) / self.step).floor().max(0.0) as usize;
+            let level = self.bins.bin(value).max(0.0) as usize;
             counts[level.min(last)] += count;
         }
         let mut above = 0;
@@ -151,18 +154,21 @@ mod tests {
     use crate::geometry::Geometry;
     use crate::region::Roi;
 
-    fn area(values: &[f32], discretisation: IvhDiscretisation, range: Option<[f64; 2]>) -> f64 {
+    fn region(values: &[f32]) -> Roi {
         let shape = (1, 1, values.len());
         let mask = Arc::new(Array3::from_elem(shape, true));
-        let roi = Roi {
+        Roi {
             geometry: Geometry::axis_aligned([values.len(), 1, 1], [1.0; 3]),
             intensities: Arc::new(
                 Array3::from_shape_vec(shape, values.to_vec()).expect("one value per voxel"),
             ),
             morphological: mask.clone(),
             intensity: mask,
-        };
-        let intensities = Distribution::of_intensities(&roi).expect("values");
+        }
+    }
+
+    fn area(values: &[f32], discretisation: IvhDiscretisation, range: Option<[f64; 2]>) -> f64 {
+        let intensities = Distribution::of_intensities(&region(values)).expect("values");
         let curve = Curve::of(&intensities, &discretisation, range).expect("not too many levels");
         curve.area_under().expect("a value")
     }
@@ -175,6 +181,72 @@ mod tests {
         let values: Vec<f32> = (0..=99u8).map(f32::from).collect();
         let found = area(&values, IvhDiscretisation::None { step: 1.0 }, None);
         approx::assert_relative_eq!(found, (1.0 + 0.01) / 2.0, max_relative = 1e-12);
+    }
+
+    fn volumes(values: &[f64], discretisation: IvhDiscretisation) -> Vec<f64> {
+        let range = [values[0], values[values.len() - 1]];
+        let scale = Scale::new(&discretisation, None, range).expect("not too many levels");
+        let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+        let roi = region(&values);
+        scale.volume_fractions(&Distribution::of_intensities(&roi).expect("values"))
+    }
+
+    /// Oracle: the definition in whole numbers: intensity x of 0 to n is in bin floor(N x / n).
+    #[test]
+    fn an_intensity_on_an_edge_belongs_to_the_bin_above() {
+        let values: Vec<f64> = (0..=14u8).map(f64::from).collect();
+        let found = volumes(&values, IvhDiscretisation::FixedBinNumber { bins: 100 });
+        for (level, found) in found.into_iter().enumerate() {
+            let at_least = (0..=14).filter(|x| (100 * x / 14).min(99) >= level).count();
+            assert_eq!(found, at_least as f64 / 15.0, "{level}");
+        }
+    }
+
+    /// Oracle: the definition in whole tenths.
+    #[test]
+    fn steps_are_the_decimal_numbers_that_were_written() {
+        let values: Vec<f64> = (0..=90u8).map(f64::from).collect();
+        for tenths in [3, 7, 11] {
+            let step = tenths as f64 / 10.0;
+            for (discretisation, levels) in [
+                (IvhDiscretisation::None { step }, 900 / tenths + 1),
+                (IvhDiscretisation::FixedBinSize { width: step }, 900usize.div_ceil(tenths)),
+            ] {
+                let found = volumes(&values, discretisation);
+                assert_eq!(found.len(), levels, "{discretisation:?}");
+                for (level, found) in found.into_iter().enumerate() {
+                    let of = |x: &usize| (10 * x / tenths).min(levels - 1);
+                    let at_least = (0..=90).filter(|x| of(x) >= level).count();
+                    assert_eq!(found, at_least as f64 / 91.0, "{discretisation:?}, {level}");
+                }
+            }
+        }
+    }
+
+    /// Oracle: the definition. Bins of a number lie between the region's own intensities, which are one.
+    #[test]
+    fn a_flat_region_has_no_bins_of_a_number_whatever_the_range() {
+        let intensities = Distribution::of_intensities(&region(&[3.0; 4])).expect("values");
+        let bins = IvhDiscretisation::FixedBinNumber { bins: 100 };
+        for range in [None, Some([-100.0, 100.0])] {
+            let curve = Curve::of(&intensities, &bins, range).expect("no levels");
+            assert_eq!(curve.area_under(), Ok(0.0), "{range:?}");
+            assert_eq!(curve.volume_at(0.1), Err(Missing::FlatRegion), "{range:?}");
+        }
+    }
+
+    /// Oracle: the definition. Of two voxels half is at the highest level: none has at most a tenth.
+    #[test]
+    fn without_a_level_of_so_little_volume_there_is_no_intensity() {
+        let intensities = Distribution::of_intensities(&region(&[3.0, 10.0])).expect("values");
+        let step = IvhDiscretisation::None { step: 1.0 };
+        let curve = Curve::of(&intensities, &step, None).expect("few levels");
+        assert_eq!(curve.intensity_at(0.1), Err(Missing::NoSuchLevel));
+        assert_eq!(curve.intensity_at(0.9), Ok(4.0));
+        assert_eq!(curve.intensity_difference(), Err(Missing::NoSuchLevel));
+        let range = Some([0.0, 20.0]);
+        let wider = Curve::of(&intensities, &step, range).expect("few levels");
+        assert_eq!(wider.intensity_at(0.1), Ok(11.0));
     }
 
     /// Oracle: closed form. All voxels at the top of the range: the fraction is 1 throughout; all at

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct TextureParameters {
     /// Chebyshev distance of co-occurring voxels (PVMT), at least 1.
     pub glcm_distance: u16,
+    /// Which voxels at this distance co-occur. At distance 1 it makes no difference, and a plan has
+    /// none; where not given otherwise, [`GlcmNeighbours::Scaled`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub glcm_neighbours: Option<GlcmNeighbours>,
     /// Weighting of directions by their length in mm, for GLCM and GLRLM.
     pub distance_weighting: DistanceWeighting,
     /// Chebyshev radius of the NGTDM neighbourhood, at least 1.
@@ -23,12 +27,25 @@ impl Default for TextureParameters {
     fn default() -> Self {
         Self {
             glcm_distance: 1,
+            glcm_neighbours: None,
             distance_weighting: DistanceWeighting::None,
             ngtdm_distance: 1,
             ngldm_distance: 1,
             ngldm_coarseness: 0,
         }
     }
+}
+
+/// Which voxels at a distance above 1 co-occur.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GlcmNeighbours {
+    /// Those along the 13 directions (4 within a slice), each as many steps away (IBSI manual, 3.6).
+    #[default]
+    Scaled,
+    /// All at this Chebyshev distance: 49 vectors at distance 2, 109 at distance 3. PyRadiomics has
+    /// these.
+    Chebyshev,
 }
 
 /// How directional matrices are weighted before they are merged (IBSI manual, 3.6.2 and 3.7.2).

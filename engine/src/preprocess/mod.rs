@@ -1,6 +1,7 @@
 //! From an image and a lesion to regions ready for features: resample, round, re-segment,
 //! discretise.
 
+pub(crate) mod bins;
 pub mod diagnostics;
 pub mod discretise;
 pub mod parameters;
@@ -80,6 +81,8 @@ impl<'a> Preparation<'a> {
 pub struct PreparedRegion {
     /// The region's voxels. `None` where resampling, other lesions or the ring's HU range left none.
     pub roi: Option<Roi>,
+    /// Whether resampling left none of the lesion: there are no facts then either, but counts of 0.
+    pub lost: bool,
     /// The wanted response maps on the box of `roi`, in the filters' order.
     pub responses: Arc<Vec<Response>>,
     /// Facts for warnings; `levels` is filled in by the extraction.
@@ -105,7 +108,8 @@ pub fn prepare(
         resample::mask(mask, &grid, resampling.mask_interpolation, resampling.mask_threshold)
     };
     let Some(tumour) = resampled(lesion) else {
-        return preparation.wanted_regions().map(PreparedRegion::empty).collect();
+        let lost = |region| PreparedRegion { lost: true, ..PreparedRegion::empty(region) };
+        return preparation.wanted_regions().map(lost).collect();
     };
 
     let bounds = tumour.bounds().grown(preparation.margin(spacing), grid.geometry.size);
@@ -273,7 +277,7 @@ impl Frame<'_> {
                     || self.bounds.min[a] + tight.max[a] == size[a]
             }),
         };
-        PreparedRegion { roi: Some(roi), responses: self.responses.clone(), facts }
+        PreparedRegion { roi: Some(roi), lost: false, responses: self.responses.clone(), facts }
     }
 }
 
@@ -281,6 +285,7 @@ impl PreparedRegion {
     fn empty(region: Region) -> Self {
         Self {
             roi: None,
+            lost: false,
             responses: Arc::default(),
             facts: RegionFacts {
                 region,

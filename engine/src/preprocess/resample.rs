@@ -1,6 +1,10 @@
 //! Interpolation onto the working grid (IBSI manual, 2.4).
 //!
 //! Old and new grid share their centre. The new grid has `ceil(n * old / new)` voxels along an axis.
+//! Nearest-neighbour interpolation takes, half-way between two voxels, the one farther along the axis.
+//! Axes are in canonical order, so that this is the voxel farther to the left, to the back or up of the
+//! patient, for image and mask, however they were stored (SciPy and ITK take the farther one along the
+//! stored axis).
 //! Beyond the image its outermost voxels are repeated. Interpolation is separable: x, then y, then z,
 //! in 64-bit numbers. Only the box asked for is computed, on the grid of the whole image, so that a
 //! lesion's values do not depend on the box.
@@ -19,6 +23,9 @@ use crate::volume::Volume;
 const SPLINE_MARGIN: usize = 32;
 /// Slices that one thread interpolates, at least: at either end some are made twice.
 const SLICES: usize = 16;
+/// Slack, in voxels of the image, when a position is compared with the middle between two voxels: more
+/// than the 32-bit spacing of a file moves it over a thousand voxels.
+const MIDDLE_SLACK: f64 = 1e-4;
 /// Slack when a resampled mask is compared with its threshold: a fraction of one half computed as
 /// 0.4999999999999999 is one half.
 const THRESHOLD_SLACK: f64 = 1e-9;
@@ -199,7 +206,7 @@ impl Tap {
         let clamp = |i: isize| i.clamp(0, n - 1) as usize;
         match interpolation {
             Interpolation::Nearest => {
-                let nearest = clamp((position + 0.5).floor() as isize);
+                let nearest = clamp((position + 0.5 + MIDDLE_SLACK).floor() as isize);
                 Self { index: [nearest, 0, 0, 0], weight: [1.0, 0.0, 0.0, 0.0] }
             }
             Interpolation::Trilinear => {
@@ -429,6 +436,44 @@ mod tests {
         let native = Geometry::axis_aligned([204, 201, 60], [0.977, 0.977, 3.0]);
         let grid = WorkingGrid::new(&native, [2.0; 3]);
         assert_eq!(grid.geometry.size, [100, 99, 90]);
+    }
+
+    /// Oracle: positions in whole tenths of a voxel. The voxels of 1 mm over those of 2.5 mm are at
+    /// (4 i - 3) / 10, every fifth half-way.
+    #[test]
+    fn half_way_between_two_voxels_the_farther_one_is_nearest() {
+        let size = [20, 30, 50];
+        for (old, new) in [(2.5, 1.0), (f64::from(0.9f32), 0.36)] {
+            let native = Geometry::axis_aligned(size, [old; 3]);
+            let grid = WorkingGrid::new(&native, [new; 3]);
+            for axis in 0..3 {
+                assert_eq!(grid.geometry.size[axis], size[axis] / 2 * 5);
+                for index in 0..grid.geometry.size[axis] {
+                    let position = grid.position(axis, index);
+                    let tap = Tap::at(position, size[axis], Interpolation::Nearest);
+                    let expected = (4 * index + 2) / 10;
+                    assert_eq!(tap.index[0], expected, "voxel {index} at {position}");
+                }
+            }
+        }
+    }
+
+    /// Oracle: the image's own voxels. What is inside is decided for an image and its mask alike.
+    #[test]
+    fn a_mask_has_the_nearest_voxels_of_its_image() {
+        let size = [14, 10, 12];
+        let geometry = Geometry::axis_aligned(size, [2.5, 0.7, 3.0]);
+        let whole = Array3::from_shape_fn((12, 10, 14), |(z, y, x)| (x / 3 + y / 2 + z) % 2 == 1);
+        let voxels = whole.iter().map(|&inside| i16::from(inside)).collect();
+        let volume = Volume::new(geometry.clone(), Voxels::I16(voxels));
+        let of_mask = Mask::new(geometry.clone(), IndexBox::whole(size), whole).expect("voxels");
+        let grid = WorkingGrid::new(&geometry, [1.0, 0.35, 2.0]);
+        let all = IndexBox::whole(grid.geometry.size);
+        let image = image(&volume, &grid, &all, Interpolation::Nearest);
+        let mask = mask(&of_mask, &grid, Interpolation::Nearest, 0.5).expect("voxels");
+        for ((z, y, x), &value) in image.indexed_iter() {
+            assert_eq!(mask.contains([x, y, z]), value == 1.0, "({x}, {y}, {z})");
+        }
     }
 
     #[test]

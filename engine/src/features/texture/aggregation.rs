@@ -69,7 +69,9 @@ impl Directional<'_> {
         if self.parameters.glcm_distance <= 1 {
             return self.of_directions(&NEAREST, true, [glcm, glrlm]);
         }
-        let far = directions::at_distance(self.parameters.glcm_distance, self.grid.size);
+        let TextureParameters { glcm_distance, glcm_neighbours, .. } = *self.parameters;
+        let neighbours = glcm_neighbours.unwrap_or_default();
+        let far = directions::at_distance(glcm_distance, neighbours, self.grid.size);
         let [glcm, _] = self.of_directions(&far, false, [glcm, None]);
         let [_, glrlm] = self.of_directions(&NEAREST, true, [None, glrlm]);
         [glcm, glrlm]

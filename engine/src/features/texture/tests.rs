@@ -11,6 +11,7 @@ use super::directions::{NEAREST, Offset, at_distance};
 use super::entries::Entry;
 use super::ngtdm::Tone;
 use super::*;
+use crate::features::parameters::GlcmNeighbours;
 
 /// Counts by (grey level, second index).
 type Matrix = BTreeMap<(u16, u32), f64>;
@@ -259,10 +260,15 @@ proptest! {
     }
 
     #[test]
-    fn pairs_at_a_distance_follow_their_definition(array in regions(4), distance in 2..5u16) {
+    fn pairs_at_a_distance_follow_their_definition(
+        array in regions(4),
+        distance in 2..5u16,
+        scaled in any::<bool>(),
+    ) {
         let levels = levels_of(&array, 1);
         let grid = Grid::new(&levels, 1);
-        let offsets = at_distance(distance, grid.size);
+        let neighbours = if scaled { GlcmNeighbours::Scaled } else { GlcmNeighbours::Chebyshev };
+        let offsets = at_distance(distance, neighbours, grid.size);
         let totals = neighbours::pairs(&grid, &offsets, true, |_, _| ());
         for (counts, &offset) in totals.iter().zip(&offsets) {
             let pairs = co_occurrences(&counts.co_occurrences(), &grid);
@@ -394,6 +400,45 @@ fn digital_phantom() -> Array3<u16> {
     Array3::from_shape_fn((nz, ny, nx), |(z, y, x)| {
         if mask.contains([x, y, z]) { case.volume.get([x, y, z]) as u16 } else { 0 }
     })
+}
+
+/// Oracle: the definition, on the digital phantom: the contrast of the pairs along 13 directions (IBSI
+/// manual, 3.6), or along all vectors of the distance.
+#[test]
+fn co_occurring_voxels_at_a_distance_lie_along_the_directions_unless_asked_otherwise() {
+    let array = digital_phantom();
+    let contrast = |offsets: &[Offset]| {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for &offset in offsets {
+            for ((a, b), pairs) in by_definition::pairs(&array, offset) {
+                // The lower triangle is the upper one again; the diagonal adds nothing.
+                let pairs = if u32::from(a) == b { pairs } else { 2.0 * pairs };
+                sum += pairs * (f64::from(a) - f64::from(b)).powi(2);
+                count += pairs;
+            }
+        }
+        sum / count
+    };
+    let mut all = Vec::new();
+    for [z, y, x] in (0..125).map(|i| [i / 25 - 2, i / 5 % 5 - 2, i % 5 - 2isize]) {
+        if [x, y, z].iter().any(|step| step.abs() == 2) && [z, y, x] < [0; 3] {
+            all.push([x, y, z]);
+        }
+    }
+    assert_eq!(all.len(), 49);
+    let expected = [
+        (None, contrast(&NEAREST.map(|offset| offset.map(|step| 2 * step)))),
+        (Some(GlcmNeighbours::Chebyshev), contrast(&all)),
+    ];
+    for (glcm_neighbours, expected) in expected {
+        let parameters =
+            TextureParameters { glcm_distance: 2, glcm_neighbours, ..Default::default() };
+        let levels = levels_of(&array, 2);
+        let values = compute(&levels, &parameters, Family::Glcm, Aggregation::Merged3D);
+        let found = values.iter().find(|(feature, _)| feature.id == "cm_contrast");
+        let found = found.expect("a feature").1.expect("a value");
+        assert!((found - expected).abs() < 1e-12, "{glcm_neighbours:?}: {found}, not {expected}");
+    }
 }
 
 /// IBSI's printed matrices of a family and aggregation, each sorted by itself.
