@@ -466,7 +466,7 @@ mod tests {
         let whole = Array3::from_shape_fn((12, 10, 14), |(z, y, x)| (x / 3 + y / 2 + z) % 2 == 1);
         let voxels = whole.iter().map(|&inside| i16::from(inside)).collect();
         let volume = Volume::new(geometry.clone(), Voxels::I16(voxels));
-        let of_mask = Mask::new(geometry.clone(), IndexBox::whole(size), whole).expect("voxels");
+        let of_mask = Mask::new(geometry.clone(), IndexBox::whole(size), &whole).expect("voxels");
         let grid = WorkingGrid::new(&geometry, [1.0, 0.35, 2.0]);
         let all = IndexBox::whole(grid.geometry.size);
         let image = image(&volume, &grid, &all, Interpolation::Nearest);
