@@ -41,11 +41,13 @@ impl Mean {
         }
     }
 
-    /// The means. Where no matrix had a value, one reason stands for all: that of a matrix with
-    /// neighbours if there is one, whatever the order of matrices.
-    pub(super) fn finish(self) -> Vec<Value> {
+    /// The means of so many features. Where no matrix had a value, one reason stands for all: that of a
+    /// matrix with neighbours if there is one, whatever the order of matrices. There is no matrix at all
+    /// where the region is narrower than the distance along every direction.
+    pub(super) fn finish(mut self, features: usize) -> Vec<Value> {
+        self.features.resize(features, MeanOfOne::default());
         let mean = |mean: MeanOfOne| match mean.count {
-            0 => Err(mean.missing.unwrap_or(Missing::EmptyRegion)),
+            0 => Err(mean.missing.unwrap_or(Missing::NoNeighbours)),
             count => Ok(mean.sum / f64::from(count)),
         };
         self.features.into_iter().map(mean).collect()
@@ -123,19 +125,20 @@ impl Directional<'_> {
         let merged_all = || Merged::new(&totals, &weights, voxels);
         let of_merged =
             |selected, merged: Merged| self.values(selected, &merged.counts, merged.voxels);
-        let averaged = |selected, totals: &[Counts]| {
+        let averaged = |selected: &Selected, totals: &[Counts]| {
             let mut mean = Mean::default();
             for direction in totals {
                 mean.push(&self.values(selected, direction, voxels));
             }
-            mean.finish()
+            mean.finish(selected.features.len())
         };
         wanted.map(|wanted| {
             let Wanted { selected, over_directions, over_slices } = wanted?;
             let (mut over_directions, mut over_slices) = (Some(over_directions), Some(over_slices));
+            let features = selected.features.len();
             let of_aggregation = |aggregation: &Aggregation| match aggregation {
-                Average2D => over_directions.take().unwrap_or_default().finish(),
-                SliceMerged2D => over_slices.take().unwrap_or_default().finish(),
+                Average2D => over_directions.take().unwrap_or_default().finish(features),
+                SliceMerged2D => over_slices.take().unwrap_or_default().finish(features),
                 DirectionMerged2_5D => averaged(selected, &totals[..flat]),
                 Merged2_5D => of_merged(selected, merged_flat()),
                 Average3D => averaged(selected, &totals),

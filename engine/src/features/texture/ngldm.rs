@@ -33,7 +33,7 @@ pub(super) fn compute(
     };
     let mut mean = Some(mean);
     let of_aggregation = |aggregation: &Aggregation| match aggregation {
-        BySlice2D => mean.take().unwrap_or_default().finish(),
+        BySlice2D => mean.take().unwrap_or_default().finish(selected.features.len()),
         MergedSlices2_5D => values(selected, &slices, grid, grid.voxels),
         _ => values(selected, &whole, grid, grid.voxels),
     };

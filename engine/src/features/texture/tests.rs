@@ -441,6 +441,23 @@ fn co_occurring_voxels_at_a_distance_lie_along_the_directions_unless_asked_other
     }
 }
 
+/// Oracle: the definition. Nothing co-occurs in a region that is narrower than the distance.
+#[test]
+fn a_region_narrower_than_the_distance_has_no_neighbours_in_any_aggregation() {
+    let levels = levels_of(&Array3::from_shape_fn((1, 2, 2), |(_, y, x)| (1 + x + y) as u16), 1);
+    for glcm_neighbours in [None, Some(GlcmNeighbours::Chebyshev)] {
+        let parameters =
+            TextureParameters { glcm_distance: 3, glcm_neighbours, ..Default::default() };
+        for &aggregation in Family::Glcm.aggregations() {
+            let values = compute(&levels, &parameters, Family::Glcm, aggregation);
+            assert!(!values.is_empty(), "{aggregation:?}");
+            for (feature, value) in values {
+                assert_eq!(value, Err(Missing::NoNeighbours), "{} {aggregation:?}", feature.id);
+            }
+        }
+    }
+}
+
 /// IBSI's printed matrices of a family and aggregation, each sorted by itself.
 ///
 /// The captions that name the directions are garbled in the source, so matrices are compared as a

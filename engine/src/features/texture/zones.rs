@@ -61,7 +61,7 @@ pub(super) fn compute(
     let family = |selected: &Selected, mean: Mean, of: fn(&Zones) -> &Tally| -> Vec<Value> {
         let mut mean = Some(mean);
         let of_aggregation = |aggregation: &Aggregation| match aggregation {
-            BySlice2D => mean.take().unwrap_or_default().finish(),
+            BySlice2D => mean.take().unwrap_or_default().finish(selected.features.len()),
             MergedSlices2_5D => values(selected, of(&slices_merged), grid, grid.voxels),
             _ => values(selected, of(&volume), grid, grid.voxels),
         };
