@@ -347,6 +347,21 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_of_schema_1_keeps_its_kernels_as_they_were_cut() {
+        let text = "[[filter]]\nname = \"log2\"\nkind = \"log\"\nsigma_mm = 2.0\n\
+                    [[filter]]\nname = \"mean\"\nkind = \"mean\"\nsupport_voxels = 3\n";
+        let old = Plan::recorded(&Settings::parse(text).expect("valid")).expect("resolves");
+        let written = |plan: &Plan| plan.canonical()["filter"].clone();
+        assert_eq!(written(&old)[0]["zero_mean"], false);
+        assert_eq!(written(&plan(text))[0]["zero_mean"], true);
+        assert_eq!(written(&old)[1].get("zero_mean"), None);
+        assert_eq!(old.oldest_form()["filter"][0].get("zero_mean"), None);
+        assert_ne!(old.hash(), plan(text).hash());
+        let named = plan(&text.replace("= 2.0\n", "= 2.0\nzero_mean = false\n"));
+        assert_eq!(named.hash(), old.hash());
+    }
+
+    #[test]
     fn a_newer_schema_is_refused() {
         let settings = Settings::parse("schema = 99").expect("a number");
         let problem = Plan::resolve(&settings).expect_err("of a later release").to_string();

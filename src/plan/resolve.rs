@@ -6,6 +6,7 @@ use crate::error::{Error, Remedy, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
 use crate::features::{FEATURES, ORIGINAL};
+use crate::filters::FilterSettings;
 use crate::preprocess::parameters::{
     Discretisation, Interpolation, Resampling, Resegmentation, Ring, Rounding, Spacing,
     SpacingSetting,
@@ -37,7 +38,7 @@ pub(super) fn processing(settings: &Settings) -> Result<Processing> {
         filtered_discretisation,
         intensity_volume_histogram,
         texture: texture(settings)?,
-        filters: settings.filters.clone(),
+        filters: settings.filters.iter().cloned().map(FilterSettings::resolved).collect(),
         ring: ring(settings)?,
     })
 }
