@@ -93,7 +93,8 @@ fn one_far_away_is_told_once_unless_a_filter_sees_the_whole_image() {
     let far = cases([45, 2, 2], f64::NAN);
     let told = far[0].warnings.iter().filter(|w| w.contains("no finite number")).count();
     assert_eq!((told, far[1].volume.flaw()), (1, None));
-    for settings in [STATISTICS, LOCAL, RING, "[features]\nfamilies = [\"glcm\", \"morphology\"]\n"] {
+    for settings in [STATISTICS, LOCAL, RING, "[features]\nfamilies = [\"glcm\", \"morphology\"]\n"]
+    {
         assert!(!refuses(&far, settings), "{settings}");
     }
     let cubic = "[resampling]\nspacing_mm = [0.8, 0.8, 0.8]\n";

@@ -274,6 +274,7 @@ fn compare(
 mod tests {
     use super::*;
     use crate::features::parameters::GlcmNeighbours;
+    use crate::preprocess::parameters::SplineEdge;
 
     fn plan(text: &str) -> Plan {
         Plan::resolve(&Settings::parse(text).expect("valid settings")).expect("they resolve")
@@ -359,6 +360,20 @@ mod tests {
         assert_ne!(old.hash(), plan(text).hash());
         let named = plan(&text.replace("= 2.0\n", "= 2.0\nzero_mean = false\n"));
         assert_eq!(named.hash(), old.hash());
+    }
+
+    #[test]
+    fn a_plan_of_schema_1_keeps_its_mirrored_edge() {
+        let text = "[resampling]\ninterpolation = \"tricubic_spline\"";
+        let old = Plan::recorded(&Settings::parse(text).expect("valid")).expect("resolves");
+        let of = |plan: &Plan| plan.processing().resampling.spline_edge;
+        assert_eq!(of(&old), Some(SplineEdge::Mirror));
+        assert_eq!(of(&plan(text)), Some(SplineEdge::Nearest));
+        assert_ne!(old.hash(), plan(text).hash());
+        assert_eq!(old.oldest_form()["resampling"].get("spline_edge"), None);
+        assert_eq!(of(&Plan::default()), None);
+        let linear = plan("[resampling]\nspline_edge = \"mirror\"");
+        assert_eq!(linear.hash(), Plan::default().hash());
     }
 
     #[test]

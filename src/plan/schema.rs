@@ -35,6 +35,7 @@ pub(super) static ADDITIONS: &[Addition] = &[
         legacy: "\"chebyshev\"",
     },
     Addition { schema: 2, path: ["filter", "zero_mean"], kind: Some("log"), legacy: "false" },
+    Addition { schema: 2, path: ["resampling", "spline_edge"], kind: None, legacy: "\"mirror\"" },
 ];
 
 impl Addition {

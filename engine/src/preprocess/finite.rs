@@ -96,9 +96,9 @@ mod tests {
         let all = set.clone();
         let found = grown(set, [2, 1, 0]);
         for ((z, y, x), &inside) in found.indexed_iter() {
-            let expected = all.indexed_iter().any(|((w, v, u), &set)| {
-                set && z == w && y.abs_diff(v) <= 1 && x.abs_diff(u) <= 2
-            });
+            let expected = all
+                .indexed_iter()
+                .any(|((w, v, u), &set)| set && z == w && y.abs_diff(v) <= 1 && x.abs_diff(u) <= 2);
             assert_eq!(inside, expected, "({x}, {y}, {z})");
         }
     }

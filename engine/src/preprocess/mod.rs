@@ -118,11 +118,9 @@ pub fn prepare(
     let intensities = Arc::new(intensities(volume, &grid, &bounds, resampling));
     let tumour_voxels = spread(&tumour, &bounds);
     let responses = Arc::new(responses(volume, &grid, &bounds, preparation));
-    let unreadable =
-        volume.flaw().map(|_| finite::unreadable(volume, &grid, &bounds, preparation));
+    let unreadable = volume.flaw().map(|_| finite::unreadable(volume, &grid, &bounds, preparation));
     let geometry = &grid.geometry;
-    let frame =
-        Frame { grid: geometry, bounds, intensities, responses, unreadable, preparation };
+    let frame = Frame { grid: geometry, bounds, intensities, responses, unreadable, preparation };
 
     preparation
         .wanted_regions()
@@ -149,7 +147,8 @@ pub fn intensities(
     bounds: &IndexBox,
     resampling: &Resampling,
 ) -> Array3<f32> {
-    let mut values = resample::image(volume, grid, bounds, resampling.interpolation);
+    let edge = resampling.spline_edge.unwrap_or_default();
+    let mut values = resample::image(volume, grid, bounds, resampling.interpolation, edge);
     let whole = grid.is_native() && volume.voxels().whole().is_ok();
     if resampling.rounding == Rounding::NearestInteger && !whole {
         round_each(values.as_slice_mut().expect("standard layout"));

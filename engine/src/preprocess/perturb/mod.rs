@@ -374,6 +374,7 @@ mod tests {
                     mask_interpolation: Interpolation::Trilinear,
                     mask_threshold: 0.5,
                     rounding: Rounding::None,
+                    spline_edge: None,
                 },
                 resegmentation: Resegmentation::default(),
                 ring: Ring { inner_mm: 0.0, outer_mm: 3.0, range_hu: None },
