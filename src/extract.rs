@@ -5,6 +5,7 @@ use ndarray::Array3;
 use rayon::prelude::*;
 use std::sync::Arc;
 
+use crate::error::{Error, Result};
 use crate::features::parameters::IvhDiscretisation;
 use crate::features::{Image, ORIGINAL, describe, missing};
 use crate::ingest::{Case, Lesion};
@@ -74,6 +75,26 @@ pub fn lost_in_resampling(case: &Case, plan: &Plan, rows: &[Row]) -> Vec<String>
     lost.map(sentence).collect()
 }
 
+/// Checks that no row lacks values since intensities that are no finite numbers would have been read.
+///
+/// # Errors
+/// [`Error::BadData`] naming the image, the lesions, and the first such voxel.
+pub fn check_finite(case: &Case, rows: &[Row]) -> Result<()> {
+    let Some(flaw) = case.volume.flaw() else { return Ok(()) };
+    let is_refused = |row: &&Row| row.values().contains(&Err(Missing::IntensityNotFinite));
+    let refused: Vec<&str> = rows.iter().filter(is_refused).map(|row| &*row.lesion).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let lesions = if refused.len() == 1 { "lesion" } else { "lesions" };
+    let problem = format!(
+        "{lesions} {}, what lies around or a filter would read voxels that are no finite numbers: {}",
+        refused.join(", "),
+        flaw.problem
+    );
+    Err(Error::bad_data(&flaw.path, problem))
+}
+
 /// A spacing with as many digits as matter.
 fn in_words(spacing: [f64; 3]) -> String {
     spacing.map(|s| ((s * 1000.0).round() / 1000.0).to_string()).join(" x ")
@@ -112,10 +133,8 @@ pub fn describe_all(prepared: &[PreparedRegion], plan: &Plan) -> (Vec<RegionFact
 fn describe_region(prepared: &PreparedRegion, plan: &Plan) -> (Option<RegionFacts>, Vec<Value>) {
     let mut facts = prepared.facts.clone();
     let Some(roi) = &prepared.roi else {
-        let (facts, reason) = match prepared.lost {
-            true => (None, Missing::LostInResampling),
-            false => (Some(facts), Missing::EmptyRegion),
-        };
+        let facts = prepared.refused.is_none().then_some(facts);
+        let reason = prepared.refused.unwrap_or(Missing::EmptyRegion);
         let nothing = |image: &ImageLayout| missing(&image.selected, reason);
         return (facts, plan.images().iter().flat_map(nothing).collect());
     };

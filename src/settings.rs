@@ -13,7 +13,7 @@ use crate::features::parameters::{IvhDiscretisation, TextureParameters};
 use crate::filters::FilterSettings;
 use crate::input;
 use crate::preprocess::parameters::{
-    Discretisation, Interpolation, Ring, Rounding, SpacingSetting,
+    Discretisation, Interpolation, Ring, Rounding, SpacingSetting, SplineEdge,
 };
 
 /// Extraction settings as written, sections and keys optional.
@@ -58,6 +58,8 @@ pub struct ResamplingSettings {
     pub mask_threshold: Option<f64>,
     /// Rounding of interpolated intensities.
     pub rounding: Option<Rounding>,
+    /// How the image goes on beyond its edge for cubic splines.
+    pub spline_edge: Option<SplineEdge>,
 }
 
 /// Re-segmentation (IBSI manual, 2.6). Without this section the range is -1000 to 400 HU.

@@ -153,6 +153,26 @@ fn a_header_that_claims_a_huge_grid_is_refused_before_anything_is_allocated() {
 }
 
 #[test]
+fn voxels_that_are_no_finite_numbers_are_told_and_kept() {
+    // The last is above the largest number of 32 bits, 3.4e38.
+    for (kind, value) in [(Kind::F32, f64::NAN), (Kind::F32, f64::NEG_INFINITY), (Kind::F64, 1e39)]
+    {
+        let mut file = Nifti { voxels: vec![0.0; 60], ..ramp(LPS) };
+        file.kind = kind;
+        file.voxels[27] = value;
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("a.nii");
+        file.write(&path);
+        let image = read_image(&path).expect("reads");
+        let flaw = image.volume.flaw().expect("told");
+        assert!(flaw.problem.contains("(2, 1, 1)") && flaw.problem.contains("32 bits"));
+        assert!(flaw.path.ends_with("a.nii"), "{flaw:?}");
+        let once = image.warnings.iter().filter(|w| w.contains("1 voxel is no finite")).count();
+        assert_eq!(once, 1, "{:?}", image.warnings);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_by_name() {
     let voxels = vec![0.0; 60];
     let with = |change: &dyn Fn(&mut Nifti)| {
@@ -162,17 +182,6 @@ fn what_cannot_be_read_is_refused_by_name() {
     };
     let four = with(&|f| f.dim = [4, 5, 4, 1, 3, 1, 1, 1]);
     assert!(four.contains('4') && four.contains('3'), "{four}");
-    let nan = with(&|f| {
-        f.kind = Kind::F32;
-        f.voxels[27] = f64::NAN;
-    });
-    assert!(nan.contains("(2, 1, 1)") && nan.contains("NaN"), "{nan}");
-    // Above the largest number of 32 bits, 3.4e38.
-    let large = with(&|f| {
-        f.kind = Kind::F64;
-        f.voxels[27] = 1e39;
-    });
-    assert!(large.contains("(2, 1, 1)") && large.contains("32 bits"), "{large}");
     let sheared = with(&|f| f.srow[0][2] = 1.0);
     assert!(sheared.contains("sheared"), "{sheared}");
     let flat = with(&|f| f.srow[1] = [0.0; 4]);
@@ -378,6 +387,119 @@ fn an_image_that_is_no_ct_in_hu_is_told() {
             let case = load(&image, &mask, &LoadOptions::default()).expect("reads");
             let said = case.warnings.iter().any(|w| w.contains("no intensity is below 0"));
             assert_eq!(said, told, "{kind:?} {:?}", case.warnings);
+        }
+    }
+}
+
+/// Writes bytes, compressed where the name says so, and reads them as an image.
+fn read_bytes(bytes: &[u8], name: &str) -> Result<Volume, Error> {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join(name);
+    write_bytes(&path, bytes);
+    read_image(&path).map(|image| image.volume)
+}
+
+/// Oracle: the same image as NIfTI-1.
+#[test]
+fn nifti_2_gives_the_same_image_as_nifti_1() {
+    let quatern = Nifti {
+        sform_code: 0,
+        qform_code: 1,
+        quatern: [0.0, 0.0, 1.0],
+        qoffset: [4.0, 5.0, 6.5],
+        ..ramp(LPS)
+    };
+    let scaled = Nifti { slope: 2.0, inter: -7.0, ..ramp(IDENTITY) };
+    for file in [ramp(LPS), ramp(IDENTITY), quatern, scaled] {
+        for kind in [Kind::I16, Kind::I32, Kind::F32, Kind::F64] {
+            for big_endian in [false, true] {
+                let file = Nifti { kind, big_endian, ..file.clone() };
+                let expected = read(&file, "a.nii").expect("reads");
+                for name in ["a.nii", "a.nii.gz"] {
+                    let found = read_bytes(&file.bytes_2(), name).expect("reads");
+                    assert_eq!(found, expected, "{kind:?} {big_endian} {name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_case_of_nifti_2_files_is_that_of_nifti_1_files() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut mask = Nifti { voxels: vec![0.0; 60], ..ramp(LPS) };
+    mask.voxels[31] = 3.0;
+    let (image, path) = (folder.path().join("image"), folder.path().join("mask.nii.gz"));
+    write_bytes(&image, &ramp(LPS).bytes_2());
+    write_bytes(&path, &mask.bytes_2());
+    let case = load(&image, &path, &LoadOptions::default()).expect("loads");
+    assert_eq!(case.lesions[0].id, "3");
+    let labels = abscope::ingest::nifti::survey(&path).expect("reads").labels.expect("labels");
+    assert_eq!(labels.into_iter().collect::<Vec<_>>(), [(3, 1)]);
+}
+
+/// What a NIfTI-2 header claims, against what there is: refused by name, and nothing is allocated for
+/// it.
+#[test]
+fn hostile_nifti_2_headers_are_refused_by_name() {
+    let sound = ramp(LPS).bytes_2();
+    let with = |at: usize, bytes: &[u8]| {
+        let mut file = sound.clone();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        read_bytes(&file, "a.nii").expect_err("refused").to_string()
+    };
+    let long = |v: i64| v.to_le_bytes();
+    let double = |v: f64| v.to_le_bytes();
+    for (at, bytes, expected) in [
+        (4, &b"n+2\0\n\x1a\n\0"[..], "binary mode"),
+        (4, b"ni2\0\r\n\x1a\n", ".hdr/.img"),
+        (4, b"n+3\0\r\n\x1a\n", "magic"),
+        (16, &long(0), "dim[0] is 0"),
+        (16, &long(8), "dim[0] is 8"),
+        (24, &long(-5), "-5 voxels"),
+        (24, &long(i64::MAX), "voxels"),
+        (24, &long(1 << 31), "voxels"),
+        (24, &long(1 << 20), "too short"),
+        (12, &[7, 0], "type code 7"),
+        (168, &long(12), "vox_offset is 12"),
+        (168, &long(i64::MAX), "vox_offset"),
+        (168, &long(-1), "vox_offset"),
+        (400, &double(f64::NAN), "not finite"),
+        (400, &double(1e200), "spacing"),
+    ] {
+        let problem = with(at, bytes);
+        assert!(problem.contains("a.nii") && problem.contains(expected), "{at}: {problem}");
+    }
+    for length in [0, 100, 347, 348, 400, 539, 543, sound.len() - 1] {
+        let problem = read_bytes(&sound[..length], "a.nii").expect_err("cut off").to_string();
+        assert!(problem.contains("a.nii"), "{length}: {problem}");
+    }
+    let mut longer = sound.clone();
+    longer.push(0);
+    assert!(read_bytes(&longer, "a.nii").is_err());
+    let mut four = Nifti { voxels: vec![0.0; 60], ..ramp(LPS) };
+    four.dim = [4, 5, 4, 1, 3, 1, 1, 1];
+    let problem = read_bytes(&four.bytes_2(), "a.nii").expect_err("refused").to_string();
+    assert!(problem.contains("dimensions"), "{problem}");
+}
+
+/// Oracle: nibabel, which wrote the file.
+#[test]
+fn a_nifti_2_file_of_nibabel_is_read() {
+    for name in ["little.nii.gz", "big.nii.gz"] {
+        let path = fixture("nifti2").join(name);
+        let volume = read_image(&path).expect("reads").volume;
+        let geometry = volume.geometry();
+        assert_eq!(geometry.size, [4, 3, 2]);
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+        assert!((0..3).all(|a| close(geometry.spacing[a], [0.7, 0.9, 2.5][a])), "{geometry:?}");
+        for z in 0..2 {
+            for y in 0..3 {
+                for x in 0..4 {
+                    let expected = (100 * x + 10 * y + z) as f32 - 150.0;
+                    assert_eq!(volume.get([x, y, z]), expected, "{name} ({x}, {y}, {z})");
+                }
+            }
         }
     }
 }

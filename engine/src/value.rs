@@ -14,6 +14,8 @@ pub enum Missing {
     EmptyRegion,
     /// The region has no voxel on the grid that the image was resampled to.
     LostInResampling,
+    /// The region, its surroundings or a filter would read intensities that are no finite numbers.
+    IntensityNotFinite,
     /// All voxels have one intensity or grey level, and the definition divides by their spread.
     FlatRegion,
     /// The definition divides by a mean, sum or other quantity that is zero here.
@@ -37,9 +39,10 @@ pub enum Missing {
 }
 
 impl Missing {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::EmptyRegion,
         Self::LostInResampling,
+        Self::IntensityNotFinite,
         Self::FlatRegion,
         Self::ZeroDenominator,
         Self::TooFewVoxels,
@@ -57,6 +60,7 @@ impl Missing {
         match self {
             Self::EmptyRegion => "empty_region",
             Self::LostInResampling => "lost_in_resampling",
+            Self::IntensityNotFinite => "intensity_not_finite",
             Self::FlatRegion => "flat_region",
             Self::ZeroDenominator => "zero_denominator",
             Self::TooFewVoxels => "too_few_voxels",
@@ -80,6 +84,7 @@ impl Missing {
         match self {
             Self::EmptyRegion => "the region has no voxel left after re-segmentation",
             Self::LostInResampling => "resampling left no voxel of the lesion",
+            Self::IntensityNotFinite => "it would read intensities that are no finite numbers",
             Self::FlatRegion => "all voxels have the same value",
             Self::ZeroDenominator => "the definition divides by a quantity that is zero here",
             Self::TooFewVoxels => "the region has too few voxels for this definition",

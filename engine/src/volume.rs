@@ -1,6 +1,7 @@
 //! An image: a grid and its intensities.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ndarray::Array3;
@@ -83,16 +84,38 @@ impl std::fmt::Debug for StoredI16 {
 pub struct Volume {
     geometry: Geometry,
     voxels: Voxels,
+    flaw: Option<Arc<Flaw>>,
+}
+
+/// What is wrong with intensities that are no finite numbers, which no feature may read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flaw {
+    /// The file that holds them.
+    pub path: PathBuf,
+    /// The first of them, and the way out.
+    pub problem: String,
 }
 
 impl Volume {
-    /// An image from its grid and `geometry.voxel_count()` finite intensities, x fastest.
+    /// An image from its grid and `geometry.voxel_count()` intensities, x fastest: finite ones, unless
+    /// [`Volume::with_flaw`] says what others there are.
     ///
     /// # Panics
     /// If the number of voxels does not fit the grid; readers check it and report the file.
     pub fn new(geometry: Geometry, voxels: Voxels) -> Self {
         assert_eq!(geometry.voxel_count(), voxels.len(), "voxels do not fit the grid");
-        Self { geometry, voxels }
+        Self { geometry, voxels, flaw: None }
+    }
+
+    /// The same image, of which some intensities are no finite numbers.
+    #[must_use]
+    pub fn with_flaw(self, flaw: Flaw) -> Self {
+        Self { flaw: Some(Arc::new(flaw)), ..self }
+    }
+
+    /// What is wrong with intensities that are no finite numbers, if there are any.
+    pub fn flaw(&self) -> Option<&Flaw> {
+        self.flaw.as_deref()
     }
 
     /// The grid.

@@ -72,8 +72,10 @@ fn lesions(case: &Case, plan: &Plan) -> Vec<LesionPreview> {
                 Some(roi) => discretise::levels(roi, &plan.processing().discretisation, 0)
                     .map(|levels| levels.n_levels)
                     .map_err(|reason| reason.explanation().to_owned()),
-                None if prepared.lost => Err(Missing::LostInResampling.explanation().to_owned()),
-                None => Err("the region has no voxel on the working grid".to_owned()),
+                None => Err(prepared
+                    .refused
+                    .map_or("the region has no voxel on the working grid", Missing::explanation)
+                    .to_owned()),
             };
             previews.push(LesionPreview {
                 lesion: lesion.id.clone(),

@@ -12,7 +12,7 @@ use super::progress::Event;
 use super::schedule::{Budget, Share};
 use super::{Listener, Options, scores};
 use crate::error::{Error, Message, Remedy, Result};
-use crate::extract::{extract, lost_in_resampling};
+use crate::extract::{check_finite, extract, lost_in_resampling};
 use crate::ingest::{Case, Expected};
 use crate::plan::corrections::CORRECTIONS;
 use crate::report::examine;
@@ -251,10 +251,18 @@ impl<'a> Engine<'a> {
             record
         };
         let Some(scorer) = &self.scorer else {
-            let rows = guarded(request, Stage::Extract, || Ok(extract(case, plan)))?;
+            let rows = guarded(request, Stage::Extract, || {
+                let rows = extract(case, plan);
+                check_finite(case, &rows)?;
+                Ok(rows)
+            })?;
             return Ok((record(&rows), None));
         };
-        let examined = guarded(request, Stage::Extract, || Ok(examine(case, plan)))?;
+        let examined = guarded(request, Stage::Extract, || {
+            let examined = examine(case, plan);
+            check_finite(case, examined.rows())?;
+            Ok(examined)
+        })?;
         let mut record = record(examined.rows());
         let report = scores::add(&mut record, request, &examined, scorer, self.options);
         Ok((record, report))

@@ -50,6 +50,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         tell!("warning: {warning}");
     }
     let rows = abscope::extract::extract(&case, &plan);
+    abscope::extract::check_finite(&case, &rows)?;
     let lost = abscope::extract::lost_in_resampling(&case, &plan, &rows);
     for warning in &lost {
         tell!("warning: {warning}");

@@ -274,6 +274,7 @@ fn compare(
 mod tests {
     use super::*;
     use crate::features::parameters::GlcmNeighbours;
+    use crate::preprocess::parameters::SplineEdge;
 
     fn plan(text: &str) -> Plan {
         Plan::resolve(&Settings::parse(text).expect("valid settings")).expect("they resolve")
@@ -344,6 +345,35 @@ mod tests {
         assert_eq!(old.oldest_form()["texture"].get("glcm_neighbours"), None);
         let near = plan("[texture]\nglcm_neighbours = \"chebyshev\"");
         assert_eq!((of(&near), near.hash()), (None, Plan::default().hash()));
+    }
+
+    #[test]
+    fn a_plan_of_schema_1_keeps_its_kernels_as_they_were_cut() {
+        let text = "[[filter]]\nname = \"log2\"\nkind = \"log\"\nsigma_mm = 2.0\n\
+                    [[filter]]\nname = \"mean\"\nkind = \"mean\"\nsupport_voxels = 3\n";
+        let old = Plan::recorded(&Settings::parse(text).expect("valid")).expect("resolves");
+        let written = |plan: &Plan| plan.canonical()["filter"].clone();
+        assert_eq!(written(&old)[0]["zero_mean"], false);
+        assert_eq!(written(&plan(text))[0]["zero_mean"], true);
+        assert_eq!(written(&old)[1].get("zero_mean"), None);
+        assert_eq!(old.oldest_form()["filter"][0].get("zero_mean"), None);
+        assert_ne!(old.hash(), plan(text).hash());
+        let named = plan(&text.replace("= 2.0\n", "= 2.0\nzero_mean = false\n"));
+        assert_eq!(named.hash(), old.hash());
+    }
+
+    #[test]
+    fn a_plan_of_schema_1_keeps_its_mirrored_edge() {
+        let text = "[resampling]\ninterpolation = \"tricubic_spline\"";
+        let old = Plan::recorded(&Settings::parse(text).expect("valid")).expect("resolves");
+        let of = |plan: &Plan| plan.processing().resampling.spline_edge;
+        assert_eq!(of(&old), Some(SplineEdge::Mirror));
+        assert_eq!(of(&plan(text)), Some(SplineEdge::Nearest));
+        assert_ne!(old.hash(), plan(text).hash());
+        assert_eq!(old.oldest_form()["resampling"].get("spline_edge"), None);
+        assert_eq!(of(&Plan::default()), None);
+        let linear = plan("[resampling]\nspline_edge = \"mirror\"");
+        assert_eq!(linear.hash(), Plan::default().hash());
     }
 
     #[test]

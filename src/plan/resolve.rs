@@ -6,6 +6,7 @@ use crate::error::{Error, Remedy, Result};
 use crate::features::family::{Aggregation, Family};
 use crate::features::parameters::{IvhDiscretisation, TextureParameters};
 use crate::features::{FEATURES, ORIGINAL};
+use crate::filters::FilterSettings;
 use crate::preprocess::parameters::{
     Discretisation, Interpolation, Resampling, Resegmentation, Ring, Rounding, Spacing,
     SpacingSetting,
@@ -37,7 +38,7 @@ pub(super) fn processing(settings: &Settings) -> Result<Processing> {
         filtered_discretisation,
         intensity_volume_histogram,
         texture: texture(settings)?,
-        filters: settings.filters.clone(),
+        filters: settings.filters.iter().cloned().map(FilterSettings::resolved).collect(),
         ring: ring(settings)?,
     })
 }
@@ -51,12 +52,17 @@ fn resampling(settings: &Settings) -> Result<Resampling> {
         )));
     }
     let spacing = written.spacing_mm.clone().unwrap_or(SpacingSetting::Spacing(vec![1.0; 3]));
+    let spacing_mm = Spacing::try_from(spacing).map_err(Error::bad_request)?;
+    let interpolation = written.interpolation.unwrap_or(Interpolation::Trilinear);
+    let has_splines =
+        interpolation == Interpolation::TricubicSpline && spacing_mm != Spacing::Native;
     Ok(Resampling {
-        spacing_mm: Spacing::try_from(spacing).map_err(Error::bad_request)?,
-        interpolation: written.interpolation.unwrap_or(Interpolation::Trilinear),
+        spacing_mm,
+        interpolation,
         mask_interpolation: written.mask_interpolation.unwrap_or(Interpolation::Trilinear),
         mask_threshold: threshold,
         rounding: written.rounding.unwrap_or(Rounding::NearestInteger),
+        spline_edge: has_splines.then_some(written.spline_edge.unwrap_or_default()),
     })
 }
 

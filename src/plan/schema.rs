@@ -5,7 +5,7 @@
 //! value has the same hash as before. So tables, signatures and journals that hold a hash, and nothing
 //! else of their plan, go on being recognised.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
@@ -20,17 +20,42 @@ pub(super) struct Addition {
     pub(super) schema: u32,
     /// The section and key, such as `["texture", "glcm_distance"]`.
     pub(super) path: [&'static str; 2],
+    /// In a section of many tables, the kind of those that have it.
+    pub(super) kind: Option<&'static str>,
     /// The value, as JSON, that computes what was always computed.
     pub(super) legacy: &'static str,
 }
 
 /// Keys added since schema 1, oldest first.
-pub(super) static ADDITIONS: &[Addition] =
-    &[Addition { schema: 2, path: ["texture", "glcm_neighbours"], legacy: "\"chebyshev\"" }];
+pub(super) static ADDITIONS: &[Addition] = &[
+    Addition {
+        schema: 2,
+        path: ["texture", "glcm_neighbours"],
+        kind: None,
+        legacy: "\"chebyshev\"",
+    },
+    Addition { schema: 2, path: ["filter", "zero_mean"], kind: Some("log"), legacy: "false" },
+    Addition { schema: 2, path: ["resampling", "spline_edge"], kind: None, legacy: "\"mirror\"" },
+];
 
 impl Addition {
     fn legacy(&self) -> Json {
         serde_json::from_str(self.legacy).expect("the table of additions holds JSON")
+    }
+
+    /// The tables of a plan that have the key.
+    fn tables<'p>(&self, plan: &'p mut Json) -> Vec<&'p mut Map<String, Json>> {
+        match plan.get_mut(self.path[0]) {
+            Some(Json::Object(table)) => vec![table],
+            Some(Json::Array(tables)) => tables
+                .iter_mut()
+                .filter_map(Json::as_object_mut)
+                .filter(|table| {
+                    self.kind.is_none_or(|kind| table.get("kind").is_some_and(|k| k == kind))
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -39,11 +64,13 @@ pub(super) fn upgrade(plan: &mut Json, from: u32, additions: &[Addition]) {
     for addition in additions.iter().filter(|a| a.schema > from) {
         let [section, key] = addition.path;
         let Some(sections) = plan.as_object_mut() else { return };
-        let section = sections.entry(section).or_insert_with(|| Json::Object(Default::default()));
-        if let Some(keys) = section.as_object_mut()
-            && keys.get(key).is_none_or(Json::is_null)
-        {
-            keys.insert(key.to_owned(), addition.legacy());
+        if addition.kind.is_none() {
+            sections.entry(section).or_insert_with(|| Json::Object(Default::default()));
+        }
+        for keys in addition.tables(plan) {
+            if keys.get(key).is_none_or(Json::is_null) {
+                keys.insert(key.to_owned(), addition.legacy());
+            }
         }
     }
 }
@@ -69,12 +96,12 @@ pub(super) fn oldest(plan: Json, additions: &[Addition]) -> Json {
 /// The plan without the keys that a schema does not have; `None` where one of them matters.
 fn expressed(mut plan: Json, schema: u32, additions: &[Addition]) -> Option<Json> {
     for addition in additions.iter().filter(|a| a.schema > schema) {
-        let [section, key] = addition.path;
-        let keys = plan.get_mut(section).and_then(Json::as_object_mut);
-        if let Some(value) = keys.and_then(|keys| keys.remove(key))
-            && value != addition.legacy()
-        {
-            return None;
+        for keys in addition.tables(&mut plan) {
+            if let Some(value) = keys.remove(addition.path[1])
+                && value != addition.legacy()
+            {
+                return None;
+            }
         }
     }
     Some(plan)
@@ -87,8 +114,13 @@ mod tests {
     use super::*;
 
     const LATER: &[Addition] = &[
-        Addition { schema: 2, path: ["texture", "glcm_neighbours"], legacy: "\"chebyshev\"" },
-        Addition { schema: 3, path: ["resampling", "edge"], legacy: "\"mirror\"" },
+        Addition {
+            schema: 2,
+            path: ["texture", "glcm_neighbours"],
+            kind: None,
+            legacy: "\"chebyshev\"",
+        },
+        Addition { schema: 3, path: ["resampling", "edge"], kind: None, legacy: "\"mirror\"" },
     ];
 
     fn plan(neighbours: &str, edge: &str) -> Json {

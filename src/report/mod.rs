@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::pictures::View;
 
 use crate::error::Result;
-use crate::extract::{each_prepared, lost_in_resampling};
+use crate::extract::{check_finite, each_prepared, lost_in_resampling};
 use crate::ingest::{Case, Lesion};
 use crate::output::OutputFolder;
 use crate::patient::scores::Provenance;
@@ -61,8 +61,9 @@ impl<'a> Examined<'a> {
     /// The report of the case under a model.
     ///
     /// # Errors
-    /// As [`assess_case`].
+    /// As [`assess_case`]; or a lesion would read intensities that are no finite numbers.
     pub fn report(&'a self, scorer: &'a Scorer<'a>, options: AssessOptions) -> Result<Report<'a>> {
+        check_finite(self.case, &self.rows)?;
         let assessment = assess_case(scorer, self.case, &self.rows, options)?;
         Ok(Report { examined: self, model: scorer.model(), assessment })
     }

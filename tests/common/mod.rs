@@ -140,6 +140,45 @@ impl Nifti {
         }
     }
 
+    /// The bytes of a NIfTI-2 file with the same content, uncompressed: offsets of nifti2.h.
+    pub fn bytes_2(&self) -> Vec<u8> {
+        let number = |bytes: &[u8]| -> Vec<u8> {
+            let mut bytes = bytes.to_vec();
+            if self.big_endian {
+                bytes.reverse();
+            }
+            bytes
+        };
+        let long = |v: i16| number(&i64::from(v).to_le_bytes());
+        let int = |v: i32| number(&v.to_le_bytes());
+        let double = |v: f32| number(&f64::from(v).to_le_bytes());
+        let mut out = vec![0u8; 544];
+        let mut put = |at: usize, bytes: Vec<u8>| out[at..at + bytes.len()].copy_from_slice(&bytes);
+        put(0, int(540));
+        put(4, b"n+2\0\r\n\x1a\n".to_vec());
+        put(12, number(&(self.kind as i16).to_le_bytes()));
+        put(14, number(&(8 * self.voxel_bytes() as i16).to_le_bytes()));
+        for i in 0..8 {
+            put(16 + 8 * i, long(self.dim[i]));
+            put(104 + 8 * i, double(self.pixdim[i]));
+        }
+        put(168, long(544));
+        put(176, double(self.slope));
+        put(184, double(self.inter));
+        put(344, int(self.qform_code.into()));
+        put(348, int(self.sform_code.into()));
+        for i in 0..3 {
+            put(352 + 8 * i, double(self.quatern[i]));
+            put(376 + 8 * i, double(self.qoffset[i]));
+            for c in 0..4 {
+                put(400 + 32 * i + 8 * c, double(self.srow[i][c]));
+            }
+        }
+        put(500, int(2));
+        out.extend_from_slice(&self.bytes()[352..]);
+        out
+    }
+
     /// The file's bytes, uncompressed.
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = vec![0u8; 352];

@@ -54,6 +54,15 @@ impl FilterSettings {
         }
     }
 
+    /// The same with nothing left open that a schema of plans added.
+    #[must_use]
+    pub fn resolved(mut self) -> Self {
+        if let Filter::Log(log) = &mut self.filter {
+            log.zero_mean.get_or_insert(true);
+        }
+        self
+    }
+
     /// Whether the parameters make sense.
     ///
     /// # Errors

@@ -98,8 +98,8 @@ filters! {
     "log" => log::Log {
         title: "Laplacian of Gaussian",
         section: "3.2",
-        definition: "The sampled Laplacian of a Gaussian, cut off and not normalised again: blobs \
-                     and edges of one size.",
+        definition: "The sampled Laplacian of a Gaussian, cut off and, unless asked otherwise, shifted \
+                     so that its sum is 0: blobs and edges of one size.",
         reference: None,
         example: "sigma_mm = 3.0",
     }

@@ -4,6 +4,7 @@
 pub(crate) mod bins;
 pub mod diagnostics;
 pub mod discretise;
+mod finite;
 pub mod parameters;
 pub mod perturb;
 pub mod resample;
@@ -81,8 +82,9 @@ impl<'a> Preparation<'a> {
 pub struct PreparedRegion {
     /// The region's voxels. `None` where resampling, other lesions or the ring's HU range left none.
     pub roi: Option<Roi>,
-    /// Whether resampling left none of the lesion: there are no facts then either, but counts of 0.
-    pub lost: bool,
+    /// Why there are neither voxels nor facts, but counts of 0: resampling left none of the lesion, or
+    /// what would be read of the image holds no finite numbers.
+    pub refused: Option<Missing>,
     /// The wanted response maps on the box of `roi`, in the filters' order.
     pub responses: Arc<Vec<Response>>,
     /// Facts for warnings; `levels` is filled in by the extraction.
@@ -108,7 +110,7 @@ pub fn prepare(
         resample::mask(mask, &grid, resampling.mask_interpolation, resampling.mask_threshold)
     };
     let Some(tumour) = resampled(lesion) else {
-        let lost = |region| PreparedRegion { lost: true, ..PreparedRegion::empty(region) };
+        let lost = |region| PreparedRegion::refused(region, Missing::LostInResampling);
         return preparation.wanted_regions().map(lost).collect();
     };
 
@@ -116,7 +118,9 @@ pub fn prepare(
     let intensities = Arc::new(intensities(volume, &grid, &bounds, resampling));
     let tumour_voxels = tumour.within(&bounds);
     let responses = Arc::new(responses(volume, &grid, &bounds, preparation));
-    let frame = Frame { grid: &grid.geometry, bounds, intensities, responses, preparation };
+    let unreadable = volume.flaw().map(|_| finite::unreadable(volume, &grid, &bounds, preparation));
+    let geometry = &grid.geometry;
+    let frame = Frame { grid: geometry, bounds, intensities, responses, unreadable, preparation };
 
     preparation
         .wanted_regions()
@@ -143,7 +147,8 @@ pub fn intensities(
     bounds: &IndexBox,
     resampling: &Resampling,
 ) -> Array3<f32> {
-    let mut values = resample::image(volume, grid, bounds, resampling.interpolation);
+    let edge = resampling.spline_edge.unwrap_or_default();
+    let mut values = resample::image(volume, grid, bounds, resampling.interpolation, edge);
     let whole = grid.is_native() && volume.voxels().whole().is_ok();
     if resampling.rounding == Rounding::NearestInteger && !whole {
         round_each(values.as_slice_mut().expect("standard layout"));
@@ -233,6 +238,8 @@ struct Frame<'a> {
     bounds: IndexBox,
     intensities: Arc<Array3<f32>>,
     responses: Arc<Vec<Response>>,
+    /// Voxels that cannot be described, in an image that holds numbers that are not finite.
+    unreadable: Option<Array3<bool>>,
     preparation: &'a Preparation<'a>,
 }
 
@@ -243,6 +250,11 @@ impl Frame<'_> {
         mut morphological: Array3<bool>,
         range: Option<[f64; 2]>,
     ) -> PreparedRegion {
+        if let Some(unreadable) = &self.unreadable
+            && finite::reads(&morphological, unreadable, self.grid.spacing, self.preparation)
+        {
+            return PreparedRegion::refused(region, Missing::IntensityNotFinite);
+        }
         let shares = Shares::of(&self.intensities, &morphological);
         if let Some([low, high]) = range {
             morphological.zip_mut_with(&self.intensities, |inside, &value| {
@@ -277,15 +289,19 @@ impl Frame<'_> {
                     || self.bounds.min[a] + tight.max[a] == size[a]
             }),
         };
-        PreparedRegion { roi: Some(roi), lost: false, responses: self.responses.clone(), facts }
+        PreparedRegion { roi: Some(roi), refused: None, responses: self.responses.clone(), facts }
     }
 }
 
 impl PreparedRegion {
+    fn refused(region: Region, reason: Missing) -> Self {
+        Self { refused: Some(reason), ..Self::empty(region) }
+    }
+
     fn empty(region: Region) -> Self {
         Self {
             roi: None,
-            lost: false,
+            refused: None,
             responses: Arc::default(),
             facts: RegionFacts {
                 region,

@@ -15,6 +15,10 @@ pub struct Resampling {
     pub mask_threshold: f64,
     /// Rounding of interpolated intensities.
     pub rounding: Rounding,
+    /// How the image goes on beyond its edge for cubic splines; where there are none it makes no
+    /// difference, and a plan has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spline_edge: Option<SplineEdge>,
 }
 
 /// New voxel spacing in mm.
@@ -109,6 +113,18 @@ pub enum Interpolation {
     Trilinear,
     /// Cubic B-spline with prefilter.
     TricubicSpline,
+}
+
+/// How an image goes on beyond its edge for cubic splines, which near the edge depend on it. Nearest
+/// and linear interpolation always repeat the outermost voxels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplineEdge {
+    /// With its outermost voxels, as the IBSI manual recommends and MIRP does.
+    #[default]
+    Nearest,
+    /// Mirrored at the centres of its outermost voxels; positions beyond these have their value.
+    Mirror,
 }
 
 /// Rounding of interpolated intensities.

@@ -5,7 +5,8 @@
 //! Axes are in canonical order, so that this is the voxel farther to the left, to the back or up of the
 //! patient, for image and mask, however they were stored (SciPy and ITK take the farther one along the
 //! stored axis).
-//! Beyond the image its outermost voxels are repeated. Interpolation is separable: x, then y, then z,
+//! Beyond the image its outermost voxels are repeated, unless cubic splines are asked to mirror it
+//! ([`SplineEdge`]). Interpolation is separable: x, then y, then z,
 //! in 64-bit numbers. Only the box asked for is computed, on the grid of the whole image, so that a
 //! lesion's values do not depend on the box.
 
@@ -15,7 +16,7 @@ use rayon::prelude::*;
 
 use crate::geometry::{Geometry, IndexBox, Vec3};
 use crate::mask::Mask;
-use crate::preprocess::parameters::Interpolation;
+use crate::preprocess::parameters::{Interpolation, SplineEdge};
 use crate::volume::Volume;
 
 /// Voxels on each side of the box for which spline coefficients are computed: the prefilter's
@@ -104,24 +105,50 @@ pub fn image(
     grid: &WorkingGrid,
     bounds: &IndexBox,
     interpolation: Interpolation,
+    edge: SplineEdge,
 ) -> Array3<f32> {
     if grid.is_native() {
         return volume.crop(bounds);
     }
-    let taps = taps(grid, bounds, interpolation);
-    let margin = if interpolation == Interpolation::TricubicSpline { SPLINE_MARGIN } else { 0 };
-    let source = source_box(&taps, grid.native_size, margin);
-    let values = volume.crop(&source);
     if interpolation != Interpolation::TricubicSpline {
+        let taps = taps(grid, bounds, interpolation, 0);
+        let source = source_box(&taps, grid.native_size, 0);
+        let values = volume.crop(&source);
         return interpolate(values.view(), &source, &taps, |v| v as f32);
     }
-    let mut values = values.mapv(f64::from);
+    // Beyond as many repeated voxels it makes no difference how the image goes on.
+    let pad = match edge {
+        SplineEdge::Nearest => SPLINE_MARGIN,
+        SplineEdge::Mirror => 0,
+    };
+    let taps = taps(grid, bounds, interpolation, pad);
+    let size = grid.native_size.map(|n| n + 2 * pad);
+    let source = source_box(&taps, size, SPLINE_MARGIN);
+    let mut values = extended(volume, &source, pad).mapv(f64::from);
     for axis in 0..3 {
         if !taps[axis].is_copy() {
             spline_coefficients(&mut values, axis);
         }
     }
     interpolate(values.view(), &source, &taps, |v| v as f32)
+}
+
+/// A box of an image that goes on with its outermost voxels, `pad` of them on each side; the box counts
+/// from the first of these.
+fn extended(volume: &Volume, bounds: &IndexBox, pad: usize) -> Array3<f32> {
+    let size = volume.geometry().size;
+    let of = |a: usize, i: usize| i.saturating_sub(pad).min(size[a] - 1);
+    let inner = IndexBox {
+        min: std::array::from_fn(|a| of(a, bounds.min[a])),
+        max: std::array::from_fn(|a| of(a, bounds.max[a] - 1) + 1),
+    };
+    let values = volume.crop(&inner);
+    if inner.size() == bounds.size() {
+        return values;
+    }
+    let [sx, sy, sz] = bounds.size();
+    let from = |a: usize, i: usize| of(a, i + bounds.min[a]) - inner.min[a];
+    Array3::from_shape_fn((sz, sy, sx), |(z, y, x)| values[[from(2, z), from(1, y), from(0, x)]])
 }
 
 /// A mask put on the working grid: voxels whose interpolated fraction reaches the threshold.
@@ -139,7 +166,7 @@ pub fn mask(
     if bounds.voxel_count() == 0 {
         return None;
     }
-    let taps = taps(grid, &bounds, interpolation);
+    let taps = taps(grid, &bounds, interpolation, 0);
     let source = source_box(&taps, grid.native_size, 0);
     let values = mask.within(&source).mapv(u8::from);
     let is_inside = |fraction: f64| fraction >= threshold - THRESHOLD_SLACK;
@@ -165,7 +192,13 @@ impl Taps {
     }
 }
 
-fn taps(grid: &WorkingGrid, bounds: &IndexBox, interpolation: Interpolation) -> [Taps; 3] {
+/// The taps of a box of the working grid, in an image with `pad` more voxels on each side.
+fn taps(
+    grid: &WorkingGrid,
+    bounds: &IndexBox,
+    interpolation: Interpolation,
+    pad: usize,
+) -> [Taps; 3] {
     std::array::from_fn(|axis| {
         let positions = (bounds.min[axis]..bounds.max[axis]).map(|i| grid.position(axis, i));
         // Along an axis that keeps its spacing every voxel is copied, whatever the interpolation.
@@ -174,7 +207,8 @@ fn taps(grid: &WorkingGrid, bounds: &IndexBox, interpolation: Interpolation) -> 
         let width = Tap::width(interpolation);
         let mut taps = Taps { width, index: Vec::new(), weight: Vec::new() };
         for position in positions {
-            let tap = Tap::at(position, grid.native_size[axis], interpolation);
+            let size = grid.native_size[axis] + 2 * pad;
+            let tap = Tap::at(position + pad as f64, size, interpolation);
             taps.index.extend_from_slice(&tap.index[..width]);
             taps.weight.extend_from_slice(&tap.weight[..width]);
         }
@@ -419,7 +453,7 @@ mod tests {
         let grid = WorkingGrid::new(volume.geometry(), [1.0, 0.9, 2.0]);
         let bounds = IndexBox { min: [25, 40, 40], max: [29, 44, 44] };
         for interpolation in [Interpolation::Trilinear, Interpolation::TricubicSpline] {
-            let values = image(&volume, &grid, &bounds, interpolation);
+            let values = image(&volume, &grid, &bounds, interpolation, SplineEdge::Nearest);
             for ((z, y, x), &value) in values.indexed_iter() {
                 let at = [x + 25, y + 40, z + 40].map(|i| i as f64);
                 let [px, py, pz] = grid.geometry.voxel_to_world(at);
@@ -458,6 +492,43 @@ mod tests {
         }
     }
 
+    /// Oracle: the definition. The image with 40 copies of its outermost voxels on every side, where the
+    /// edge is too far away to matter; and the same image mirrored, which differs near its edge.
+    #[test]
+    fn a_spline_goes_on_beyond_the_image_with_its_outermost_voxels() {
+        const PAD: usize = 40;
+        let size = [20, 20, 20];
+        let value = |[x, y, z]: [usize; 3]| ((x * 37 + y * 61 + z * 83) % 101) as i16;
+        let at = |i: usize| i.saturating_sub(PAD).min(19);
+        let volume = |size: [usize; 3], of: &dyn Fn([usize; 3]) -> i16| {
+            let [nx, ny, nz] = size;
+            let voxels = (0..nx * ny * nz).map(|i| of([i % nx, i / nx % ny, i / nx / ny]));
+            let geometry = Geometry::axis_aligned(size, [1.0; 3]);
+            Volume::new(geometry, Voxels::I16(voxels.collect()))
+        };
+        let small = volume(size, &value);
+        let large = volume(size.map(|n| n + 2 * PAD), &|voxel| value(voxel.map(at)));
+        let spacing = [0.8; 3];
+        let cubic = |volume: &Volume, bounds: &IndexBox, edge| {
+            let grid = WorkingGrid::new(volume.geometry(), spacing);
+            image(volume, &grid, bounds, Interpolation::TricubicSpline, edge)
+        };
+        let all = IndexBox::whole([25; 3]);
+        let expected = cubic(&large, &IndexBox { min: [50; 3], max: [75; 3] }, SplineEdge::Nearest);
+        let worst = |found: &Array3<f32>| {
+            let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+            differences.fold(0.0, f32::max)
+        };
+        assert!(worst(&cubic(&small, &all, SplineEdge::Nearest)) < 1e-4);
+        assert!(worst(&cubic(&small, &all, SplineEdge::Mirror)) > 1.0);
+        // A part of it has the values of the whole.
+        let part = IndexBox { min: [0, 3, 20], max: [4, 9, 25] };
+        let whole = cubic(&small, &all, SplineEdge::Nearest);
+        let same = whole.slice(ndarray::s![20..25, 3..9, 0..4]);
+        let part = cubic(&small, &part, SplineEdge::Nearest);
+        assert!(part.iter().zip(same).all(|(a, b)| (a - b).abs() < 1e-4));
+    }
+
     /// Oracle: the image's own voxels. What is inside is decided for an image and its mask alike.
     #[test]
     fn a_mask_has_the_nearest_voxels_of_its_image() {
@@ -469,7 +540,7 @@ mod tests {
         let of_mask = Mask::new(geometry.clone(), IndexBox::whole(size), &whole).expect("voxels");
         let grid = WorkingGrid::new(&geometry, [1.0, 0.35, 2.0]);
         let all = IndexBox::whole(grid.geometry.size);
-        let image = image(&volume, &grid, &all, Interpolation::Nearest);
+        let image = image(&volume, &grid, &all, Interpolation::Nearest, SplineEdge::Nearest);
         let mask = mask(&of_mask, &grid, Interpolation::Nearest, 0.5).expect("voxels");
         for ((z, y, x), &value) in image.indexed_iter() {
             assert_eq!(mask.contains([x, y, z]), value == 1.0, "({x}, {y}, {z})");
@@ -484,8 +555,9 @@ mod tests {
         for interpolation in
             [Interpolation::Nearest, Interpolation::Trilinear, Interpolation::TricubicSpline]
         {
-            let whole = image(&volume, &grid, &IndexBox::whole(grid.geometry.size), interpolation);
-            let part = image(&volume, &grid, &bounds, interpolation);
+            let all = IndexBox::whole(grid.geometry.size);
+            let whole = image(&volume, &grid, &all, interpolation, SplineEdge::Nearest);
+            let part = image(&volume, &grid, &bounds, interpolation, SplineEdge::Nearest);
             let same = whole.slice(ndarray::s![0..20, 5..11, 3..9]);
             let worst = part
                 .iter()

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use nifti::{Endianness, NiftiHeader, NiftiType};
+use nifti::NiftiType;
 
 use super::MAX_VOXELS;
+use super::layout::Fields;
 use super::orientation::orientation;
-use super::stream::{Stream, has_magic};
+use super::stream::Stream;
 use crate::error::{Error, Problem, Result};
 use crate::geometry::{CanonicalOrder, Geometry};
 
@@ -15,6 +16,8 @@ pub(super) struct Header {
     pub(super) path: PathBuf,
     /// Bytes before the first voxel.
     pub(super) offset: usize,
+    /// Those of the header itself.
+    header_bytes: usize,
     pub(super) geometry: Geometry,
     kind: NiftiType,
     pub(super) voxel_bytes: usize,
@@ -27,27 +30,9 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn read(stream: &mut Stream<'_>) -> Result<Self> {
         let path = stream.path;
-        let bad = |problem: String| Error::bad_data(path, problem);
-        let mut bytes = [0u8; 348];
-        stream.read_exact(&mut bytes, || {
-            "is shorter than a NIfTI header of 348 bytes; is it a NIfTI file?".into()
-        })?;
-        if bytes[..4] == 540i32.to_le_bytes() || bytes[..4] == 540i32.to_be_bytes() {
-            return Err(Error::unsupported(path, "is NIfTI-2; convert it to NIfTI-1 first"));
-        }
-        if !has_magic(&bytes) {
-            return Err(bad("is not a NIfTI file (no n+1 magic at byte 344)".into()));
-        }
-        if &bytes[344..347] == b"ni1" {
-            return Err(Error::unsupported(
-                path,
-                "is the header of a .hdr/.img pair; convert it to a single .nii file first",
-            ));
-        }
-        let raw = NiftiHeader::from_reader(&bytes[..])
-            .map_err(|e| bad(format!("has a damaged NIfTI header ({e})")))?;
+        let raw = Fields::read(stream)?;
         let size = grid_size(&raw, path)?;
-        let voxels: u64 = size.iter().map(|&n| n as u64).product();
+        let voxels = size.iter().fold(1u64, |product, &n| product.saturating_mul(n as u64));
         if voxels > MAX_VOXELS {
             return Err(Error::too_big(format!(
                 "{} x {} x {} voxels; abscope reads up to {MAX_VOXELS}",
@@ -55,7 +40,7 @@ impl Header {
             ))
             .with_path(path));
         }
-        let kind = raw.data_type().map_err(|_| {
+        let kind = raw.data_type().ok_or_else(|| {
             Error::unsupported(path, format!("has voxel type code {}", raw.datatype))
         })?;
         let voxel_bytes = bytes_per_voxel(kind).ok_or_else(|| {
@@ -66,7 +51,8 @@ impl Header {
         let (slope, inter) = scaling(&raw, &mut warnings);
         let header = Self {
             offset: data_offset(&raw).map_err(|problem| problem.in_file(path))?,
-            big_endian: raw.endianness == Endianness::Big,
+            header_bytes: raw.length,
+            big_endian: raw.big_endian,
             path: path.to_owned(),
             geometry,
             kind,
@@ -91,7 +77,7 @@ impl Header {
                 ),
             ));
         }
-        let mut gap = vec![0u8; self.offset - 348];
+        let mut gap = vec![0u8; self.offset - self.header_bytes];
         stream.read_exact(&mut gap, || "ends before its voxels; fetch the file again".into())
     }
 
@@ -157,10 +143,12 @@ impl Header {
 
 /// Bytes before the first voxel. Some writers leave the offset 0 in a single file; the voxels then
 /// follow the header.
-fn data_offset(raw: &NiftiHeader) -> Result<usize, Problem> {
-    let offset = if raw.vox_offset == 0.0 { 352.0 } else { f64::from(raw.vox_offset) };
-    if !(348.0..=16_777_216.0).contains(&offset) {
-        return Err(format!("vox_offset is {offset}; it must be 352 or a little more").into());
+fn data_offset(raw: &Fields) -> Result<usize, Problem> {
+    // Four bytes that say whether there are extensions follow the header.
+    let usual = raw.length as f64 + 4.0;
+    let offset = if raw.vox_offset == 0.0 { usual } else { raw.vox_offset };
+    if !(raw.length as f64..=16_777_216.0).contains(&offset) {
+        return Err(format!("vox_offset is {offset}; it must be {usual} or a little more").into());
     }
     Ok(offset as usize)
 }
@@ -175,8 +163,8 @@ fn bytes_per_voxel(kind: NiftiType) -> Option<usize> {
     })
 }
 
-fn grid_size(raw: &NiftiHeader, path: &Path) -> Result<[usize; 3]> {
-    let dim = raw.dim.map(|d| d as i16);
+fn grid_size(raw: &Fields, path: &Path) -> Result<[usize; 3]> {
+    let dim = raw.dim;
     let n = dim[0];
     if !(1..=7).contains(&n) {
         return Err(Error::bad_data(path, format!("dim[0] is {n}; a NIfTI file has 1 to 7 axes")));
@@ -194,8 +182,8 @@ fn grid_size(raw: &NiftiHeader, path: &Path) -> Result<[usize; 3]> {
     Ok(std::array::from_fn(|a| axes.get(a).map_or(1, |&d| d as usize)))
 }
 
-fn scaling(raw: &NiftiHeader, warnings: &mut Vec<String>) -> (f64, f64) {
-    let (slope, inter) = (f64::from(raw.scl_slope), f64::from(raw.scl_inter));
+fn scaling(raw: &Fields, warnings: &mut Vec<String>) -> (f64, f64) {
+    let (slope, inter) = (raw.scl_slope, raw.scl_inter);
     if slope == 0.0 || !slope.is_finite() {
         return (1.0, 0.0);
     }

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use super::NiftiImage;
 use super::header::Header;
 use super::stream::{CHUNK, Stream, decoded};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::geometry::CanonicalOrder;
 use crate::ingest::open_file::OpenFile;
-use crate::volume::{Volume, Voxels};
+use crate::volume::{Flaw, Volume, Voxels};
 
 /// Reads an opened file as an image.
 ///
@@ -17,50 +17,64 @@ use crate::volume::{Volume, Voxels};
 pub(in crate::ingest) fn read(file: OpenFile) -> Result<NiftiImage> {
     let ((volume, warnings), sha256) = decoded(file, |stream| {
         let header = Header::read(stream)?;
-        let volume = volume(stream, &header)?;
-        Ok((volume, header.warnings))
+        let (volume, not_finite) = volume(stream, &header)?;
+        let mut warnings = header.warnings;
+        warnings.extend(not_finite.map(|count| {
+            let (voxels, are) = if count == 1 { ("voxel", "is no") } else { ("voxels", "are no") };
+            format!(
+                "{count} {voxels} {are} finite number of 32 bits; a lesion is refused where it, its ring \
+                 or a filter would read one"
+            )
+        }));
+        Ok((volume, warnings))
     })?;
     Ok(NiftiImage { volume, warnings, sha256 })
 }
 
-fn volume(stream: &mut Stream<'_>, header: &Header) -> Result<Volume> {
+/// The voxels, and how many are no finite numbers if there are such.
+fn volume(stream: &mut Stream<'_>, header: &Header) -> Result<(Volume, Option<usize>)> {
     if header.stores_whole_numbers()
         && let Some(voxels) = stream.stored(header)?
     {
-        return Ok(Volume::new(header.geometry.clone(), Voxels::Stored(voxels)));
+        return Ok((Volume::new(header.geometry.clone(), Voxels::Stored(voxels)), None));
     }
     let mut voxels = Narrowing::new(header.geometry.voxel_count());
     let mut values = Vec::with_capacity(CHUNK);
     let mut read = 0usize;
+    let mut flaw = None;
+    let mut not_finite = 0;
     stream.for_each_chunk(header, |bytes| {
         values.clear();
         header.decode(bytes, &mut values);
         // A volume holds 32-bit numbers.
-        check_finite(&values, read, header)?;
+        let finite = |v: &f64| (*v as f32).is_finite();
+        if !values.iter().fold(true, |all, v| all & finite(v)) {
+            not_finite += values.iter().filter(|v| !finite(v)).count();
+            let first = values.iter().position(|v| !finite(v));
+            let first = first.map(|at| not_finite_at(read + at, values[at], header));
+            flaw = flaw.take().or(first);
+        }
         read += values.len();
         voxels.extend(&values);
         Ok(ControlFlow::Continue(()))
     })?;
     let order = CanonicalOrder::of(&header.geometry.direction);
     let voxels = voxels.reordered(&order, header.geometry.size);
-    Ok(Volume::new(order.geometry(&header.geometry), voxels))
+    let volume = Volume::new(order.geometry(&header.geometry), voxels);
+    Ok(match flaw {
+        Some(flaw) => (volume.with_flaw(flaw), Some(not_finite)),
+        None => (volume, None),
+    })
 }
 
-/// Checks the values of stored voxels from `start` on.
-///
-/// # Errors
-/// One is no finite number of 32 bits.
-pub(super) fn check_finite(values: &[f64], start: usize, header: &Header) -> Result<()> {
-    let Some(at) = values.iter().position(|v| !(*v as f32).is_finite()) else { return Ok(()) };
-    let [x, y, z] = header.stored_voxel(start + at);
-    Err(Error::bad_data(
-        &header.path,
-        format!(
-            "voxel ({x}, {y}, {z}) is {}; replace voxels that are no finite numbers of 32 bits first, \
-             for instance by the value of air",
-            values[at]
-        ),
-    ))
+/// A stored voxel whose value is no finite number of 32 bits.
+fn not_finite_at(index: usize, value: f64, header: &Header) -> Flaw {
+    let [x, y, z] = header.stored_voxel(index);
+    let problem = format!(
+        "voxel ({x}, {y}, {z}) is {value}; replace voxels that are no finite numbers of 32 bits first, \
+         for instance by the value of air"
+    );
+    Flaw { path: header.path.clone(), problem }
 }
 
 /// Voxels in the narrowest type that has held them so far.

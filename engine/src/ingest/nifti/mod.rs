@@ -1,6 +1,6 @@
-//! NIfTI-1 images and label maps, `.nii` or gzipped; the content decides, not the name.
+//! NIfTI-1 and NIfTI-2 images and label maps, `.nii` or gzipped; the content decides, not the name.
 //!
-//! Rules, as in the NIfTI-1 standard (nifti1.h) unless said otherwise:
+//! Rules, as in the NIfTI standards (nifti1.h, nifti2.h) unless said otherwise:
 //!
 //! - Orientation: sform where its code is above 0, else qform where its code is above 0, else the
 //!   spacing alone with a warning. Where both are given and disagree, sform wins with a warning.
@@ -26,6 +26,7 @@ mod gzip;
 mod header;
 mod image;
 mod labels;
+mod layout;
 mod orientation;
 mod stream;
 mod survey;
@@ -64,7 +65,7 @@ pub struct NiftiLabels {
     pub sha256: String,
 }
 
-/// Whether a file's first bytes look like NIfTI-1, plain or inside gzip.
+/// Whether a file's first bytes look like NIfTI, plain or inside gzip.
 pub fn is_nifti(path: &Path) -> bool {
     OpenFile::open(path).is_ok_and(|file| looks_like_nifti(&file))
 }
@@ -73,9 +74,8 @@ pub fn is_nifti(path: &Path) -> bool {
 ///
 /// # Errors
 /// [`Io`](crate::Error::Io) if the file cannot be read, [`BadData`](crate::Error::BadData) if it is no
-/// file, is truncated, contradictory, goes on after its voxels, holds voxels that are not finite, or
-/// changes while it is read,
-/// [`Unsupported`](crate::Error::Unsupported) for other dimensions, voxel types or NIfTI-2,
+/// file, is truncated, contradictory, goes on after its voxels, or changes while it is read,
+/// [`Unsupported`](crate::Error::Unsupported) for other dimensions or voxel types,
 /// [`TooBig`](crate::Error::TooBig) beyond 2³¹ voxels.
 pub fn read_image(path: &Path) -> Result<NiftiImage> {
     image_of(OpenFile::open(path)?)

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use nifti::NiftiHeader;
-
+use super::layout::Fields;
 use crate::error::{Problem, Result};
 use crate::geometry::{Geometry, Vec3, cross, dot, norm};
 
 /// The grid that a header describes, in LPS.
 pub(super) fn orientation(
-    raw: &NiftiHeader,
+    raw: &Fields,
     size: [usize; 3],
     path: &Path,
     warnings: &mut Vec<String>,
@@ -48,14 +47,8 @@ pub(super) fn orientation(
     }
 }
 
-/// The shortest decimal that reads back as this 32-bit number: a header's 0.977 stays 0.977, as it
-/// stands in the DICOM file it came from, and does not become 0.97699999809.
-fn decimal(value: f64) -> f64 {
-    (value as f32).to_string().parse().unwrap_or(value)
-}
-
 /// Millimetres per unit of the header (NIfTI `xyzt_units`); an unknown unit is mm, as everywhere.
-fn unit(raw: &NiftiHeader) -> f64 {
+fn unit(raw: &Fields) -> f64 {
     match raw.xyzt_units & 0x07 {
         1 => 1000.0,
         3 => 0.001,
@@ -63,9 +56,8 @@ fn unit(raw: &NiftiHeader) -> f64 {
     }
 }
 
-fn pixel_spacing(raw: &NiftiHeader) -> Result<Vec3, Problem> {
-    let spacing: Vec3 =
-        std::array::from_fn(|a| decimal(f64::from(raw.pixdim[a + 1]).abs() * unit(raw)));
+fn pixel_spacing(raw: &Fields) -> Result<Vec3, Problem> {
+    let spacing: Vec3 = std::array::from_fn(|a| raw.decimal(raw.pixdim[a + 1].abs() * unit(raw)));
     check_spacing(spacing)
 }
 
@@ -80,21 +72,21 @@ fn check_spacing(spacing: Vec3) -> Result<Vec3, Problem> {
     .into())
 }
 
-fn from_sform(raw: &NiftiHeader, size: [usize; 3]) -> Result<Geometry, Problem> {
-    let rows = [raw.srow_x, raw.srow_y, raw.srow_z].map(|r| r.map(f64::from));
+fn from_sform(raw: &Fields, size: [usize; 3]) -> Result<Geometry, Problem> {
+    let rows = raw.srow;
     if rows.iter().flatten().any(|v| !v.is_finite()) {
         return Err("the sform matrix holds numbers that are not finite".into());
     }
     let unit = unit(raw);
     let columns: [Vec3; 3] = std::array::from_fn(|c| std::array::from_fn(|r| rows[r][c] * unit));
-    let spacing = check_spacing(columns.map(norm).map(decimal))?;
+    let spacing = check_spacing(columns.map(|column| raw.decimal(norm(column))))?;
     let axes: [Vec3; 3] = std::array::from_fn(|a| columns[a].map(|v| v / spacing[a]));
-    let offset: Vec3 = std::array::from_fn(|r| decimal(rows[r][3] * unit));
+    let offset: Vec3 = std::array::from_fn(|r| raw.decimal(rows[r][3] * unit));
     grid(size, spacing, axes, offset)
 }
 
-fn from_qform(raw: &NiftiHeader, size: [usize; 3]) -> Result<Geometry, Problem> {
-    let [b, c, d] = [raw.quatern_b, raw.quatern_c, raw.quatern_d].map(f64::from);
+fn from_qform(raw: &Fields, size: [usize; 3]) -> Result<Geometry, Problem> {
+    let [b, c, d] = raw.quatern;
     let rest = 1.0 - (b * b + c * c + d * d);
     if !(rest.is_finite() && rest > -1e-5) {
         return Err(format!("the qform quaternion ({b}, {c}, {d}) is longer than 1").into());
@@ -112,8 +104,7 @@ fn from_qform(raw: &NiftiHeader, size: [usize; 3]) -> Result<Geometry, Problem> 
             hand * (a * a + d * d - b * b - c * c),
         ],
     ];
-    let offset =
-        [raw.quatern_x, raw.quatern_y, raw.quatern_z].map(|v| decimal(f64::from(v) * unit(raw)));
+    let offset = raw.qoffset.map(|v| raw.decimal(v * unit(raw)));
     grid(size, spacing, axes, offset)
 }
 

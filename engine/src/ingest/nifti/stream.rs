@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::gzip::{self, Members, is_gzip};
 use super::header::Header;
+use super::layout::byte_order_of_nifti_2;
 use crate::digest::hex;
 use crate::error::{Error, Result};
 use crate::ingest::bytes;
@@ -21,7 +22,7 @@ const MAX_GZIP_RATIO: u64 = 1032;
 /// Bytes per read: small enough for the second-level cache, a multiple of every voxel size.
 pub(super) const CHUNK: usize = 1 << 18;
 
-/// Whether the first bytes of a file are those of NIfTI-1, plain or inside gzip.
+/// Whether the first bytes of a file are those of NIfTI, plain or inside gzip.
 pub(in crate::ingest) fn looks_like_nifti(file: &OpenFile) -> bool {
     let mut start = [0u8; 348];
     let head = file.head();
@@ -30,7 +31,7 @@ pub(in crate::ingest) fn looks_like_nifti(file: &OpenFile) -> bool {
     } else {
         (&*head).read_exact(&mut start)
     };
-    read.is_ok() && has_magic(&start)
+    read.is_ok() && (has_magic(&start) || has_magic_2(&start))
 }
 
 /// Decodes a file that was opened, and gives the SHA-256 of the same bytes in hexadecimal.
@@ -300,6 +301,11 @@ fn cut_off(header: &Header, left: u64) -> Error {
             header.geometry.voxel_count()
         ),
     )
+}
+
+/// Whether a header is that of NIfTI-2, whatever became of the line ends of its magic.
+fn has_magic_2(header: &[u8; 348]) -> bool {
+    byte_order_of_nifti_2(header).is_some() && matches!(&header[4..8], b"n+2\0" | b"ni2\0")
 }
 
 pub(super) fn has_magic(header: &[u8; 348]) -> bool {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::header::Header;
-use super::image::check_finite;
 use super::labels::{MAX_LABELS, all_zero, is_label};
 use super::stream::Stream;
 use crate::error::Result;
@@ -43,7 +42,6 @@ pub(super) fn read(file: OpenFile) -> Result<NiftiSurvey> {
 fn labels(stream: &mut Stream<'_>, header: &Header) -> Result<Option<BTreeMap<u32, u64>>> {
     let mut voxels: BTreeMap<u32, u64> = BTreeMap::new();
     let mut values = Vec::with_capacity(BLOCK);
-    let mut start = 0;
     let mut is_image = false;
     stream.for_each_chunk(header, |bytes| {
         for block in bytes.chunks(BLOCK * header.voxel_bytes) {
@@ -51,13 +49,11 @@ fn labels(stream: &mut Stream<'_>, header: &Header) -> Result<Option<BTreeMap<u3
             if !(header.inter == 0.0 && all_zero(block)) {
                 values.clear();
                 header.decode(block, &mut values);
-                check_finite(&values, start, header)?;
                 is_image = !count(&values, &mut voxels);
                 if is_image {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            start += block.len() / header.voxel_bytes;
         }
         Ok(ControlFlow::Continue(()))
     })?;

@@ -110,7 +110,8 @@ impl<'a> Perturber<'a> {
     /// Prepares a lesion.
     ///
     /// # Errors
-    /// There is a filter that sees the whole image, which is not perturbed as a whole.
+    /// There is a filter that sees the whole image, which is not perturbed as a whole; or copies would
+    /// read intensities that are no finite numbers.
     pub fn new(
         subject: &Subject<'_>,
         preparation: Preparation<'a>,
@@ -127,6 +128,11 @@ impl<'a> Perturber<'a> {
             std::array::from_fn(|a| (margin[a] + 2) as f64 * spacing[a] + CONTOUR_ROOM_MM);
         let source =
             source_box(&native, &voxels, centre, room, preparation.resampling.interpolation);
+        let image = volume.crop(&source).mapv(f64::from);
+        if let Some(flaw) = volume.flaw().filter(|_| image.iter().any(|v| !v.is_finite())) {
+            return Err(Error::bad_data(&flaw.path, flaw.problem.as_str())
+                .with_remedy(Remedy::WithoutPerturbations));
+        }
         let others = others
             .iter()
             .filter(|other| source.intersection(other.bounds()).is_some())
@@ -137,7 +143,7 @@ impl<'a> Perturber<'a> {
             ranges,
             seed,
             lesion_id: id.to_owned(),
-            image: volume.crop(&source).mapv(f64::from),
+            image,
             lesion: fraction(lesion, &source),
             others,
             noise_sd: noise::noise_sd(volume, lesion).unwrap_or(0.0),
@@ -190,6 +196,7 @@ impl<'a> Perturber<'a> {
             bounds: whole,
             intensities: Arc::new(intensities),
             responses: Arc::new(responses),
+            unreadable: None,
             preparation: &self.preparation,
         };
         let regions =
@@ -362,6 +369,7 @@ mod tests {
                     mask_interpolation: Interpolation::Trilinear,
                     mask_threshold: 0.5,
                     rounding: Rounding::None,
+                    spline_edge: None,
                 },
                 resegmentation: Resegmentation::default(),
                 ring: Ring { inner_mm: 0.0, outer_mm: 3.0, range_hu: None },
