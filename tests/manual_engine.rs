@@ -39,6 +39,10 @@ fn case(number: u64) -> cases::Case {
         settings.lower.get_or_insert(-1000.0);
         settings.upper.get_or_insert(1000.0);
     }
+    // One bin is refused.
+    if settings.discretisation == Discretisation::FixedBinNumber(1) {
+        settings.discretisation = Discretisation::FixedBinNumber(2);
+    }
     // Interpolated intensities are held in 32 bits, and the oracle's in 64.
     if settings.spacing.is_some() {
         settings.rounding = Rounding::HalfAwayFromZero;
