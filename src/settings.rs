@@ -58,7 +58,9 @@ pub struct ResamplingSettings {
     pub mask_threshold: Option<f64>,
     /// Rounding of interpolated intensities.
     pub rounding: Option<Rounding>,
-    /// How the image goes on beyond its edge for cubic splines.
+    /// How the image goes on beyond its edge for cubic splines. Signatures that were written before it do
+    /// not have it, nor does their hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub spline_edge: Option<SplineEdge>,
 }
 

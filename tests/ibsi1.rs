@@ -92,6 +92,8 @@ fn the_embedded_tables_are_those_of_the_fixtures() {
         ("ibsi1_reference.csv", "ibsi/ibsi1_reference.csv"),
         ("ibsi1_diagnostics_reference.csv", "ibsi/ibsi1_diagnostics_reference.csv"),
         ("ibsi2_phase2_reference.csv", "ibsi/ibsi2_phase2_reference.csv"),
+        ("ibsi1_phase3_sts_ct.csv", "ibsi/ibsi1_phase3_sts_ct.csv"),
+        ("ibsi2_phase3_sts_ct.csv", "ibsi/ibsi2_phase3_sts_ct.csv"),
         ("phantom_image.nii.gz", "ibsi/ibsi_1_digital_phantom/image.nii.gz"),
         ("phantom_mask.nii.gz", "ibsi/ibsi_1_digital_phantom/mask.nii.gz"),
     ] {

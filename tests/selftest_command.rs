@@ -40,6 +40,10 @@ fn the_whole_of_both_standards_passes() {
         assert_eq!(document[part]["rows"], rows, "{part}");
         assert_eq!(document[part]["within_tolerance"], rows, "{part}");
     }
+    for (standard, rows) in [("ibsi_1", 434), ("ibsi_2", 251)] {
+        assert_eq!(document["phase_3"][standard]["rows"], rows, "{standard}");
+        assert_eq!(document["phase_3"][standard]["within_tolerance"], rows, "{standard}");
+    }
 }
 
 /// A CT that is shifted by 10 HU is not the reference's: the rows that differ are named.

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use super::console::say;
 use abscope::features::{Family, documentation};
-use abscope::selftest::{self, Comparison, Dataset, DatasetReport, MapComparison, RESPONSE_MAPS};
+use abscope::selftest::{
+    self, Agreement, Comparison, Dataset, DatasetReport, MapComparison, RESPONSE_MAPS, consensus,
+};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,11 +16,13 @@ use serde_json::{Value, json};
 ///
 /// The digital phantom of IBSI 1 is built in. A folder with the IBSI's data sets
 /// (<https://github.com/theibsi/data_sets>) adds the CT phantom: configurations A to E of IBSI 1, and
-/// the filters of IBSI 2; with the response maps of IBSI 2 there, they are compared as well. Exit
-/// status 1 if any value falls short.
+/// the filters of IBSI 2; with the response maps of IBSI 2 there, they are compared as well, and so are
+/// the sarcoma CTs of the third phase, with what most teams have. Exit status 1 if any value falls
+/// short.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folder that holds ct_radiomics_phantom/, ibsi_2_digital_phantoms/ and ibsi_2_response_maps/.
+    /// Folder that holds ct_radiomics_phantom/, ibsi_2_digital_phantoms/, ibsi_2_response_maps/ and
+    /// ibsi_validation_sts_ct/.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
@@ -45,6 +49,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 struct Results {
     datasets: Vec<DatasetReport>,
     maps: Vec<MapComparison>,
+    /// Of the third phases.
+    agreements: Vec<Agreement>,
 }
 
 impl Results {
@@ -58,7 +64,20 @@ impl Results {
         };
         let (datasets, maps): (Result<_, abscope::Error>, Result<_, abscope::Error>) =
             rayon::join(|| datasets.par_iter().map(|&d| selftest::run(d, data)).collect(), maps);
-        Ok(Self { datasets: datasets?, maps: maps? })
+        let agreements = match data.filter(|d| d.join(consensus::FOLDER).is_dir()) {
+            Some(folder) => consensus::PATIENTS
+                .par_iter()
+                .map(|patient| consensus::compare(patient, folder))
+                .collect::<Result<Vec<_>, _>>()?
+                .concat(),
+            None => Vec::new(),
+        };
+        Ok(Self { datasets: datasets?, maps: maps?, agreements })
+    }
+
+    /// The values of a standard's third phase that must be met.
+    fn agreed(&self, standard: u8) -> Vec<&Agreement> {
+        self.agreements.iter().filter(|a| a.standard == standard && a.counts()).collect()
     }
 
     fn features(&self, ibsi_2: bool) -> Vec<&Comparison> {
@@ -76,6 +95,7 @@ impl Results {
             && all(self.features(true))
             && all(self.steps())
             && self.maps.iter().all(|m| m.passed)
+            && self.agreements.iter().all(|a| a.passed || !a.counts())
     }
 
     fn document(&self) -> Value {
@@ -85,6 +105,11 @@ impl Results {
             json!({ "rows": rows.len(), "within_tolerance": within, "missing": missing })
         };
         let within = self.maps.iter().filter(|m| m.passed).count();
+        let agreed = |standard| {
+            let rows = self.agreed(standard);
+            let within = rows.iter().filter(|a| a.passed).count();
+            json!({ "rows": rows.len(), "within_tolerance": within })
+        };
         json!({
             "schema": "abscope.selftest/1",
             "version": env!("CARGO_PKG_VERSION"),
@@ -93,8 +118,10 @@ impl Results {
             "diagnostics": summary(&self.steps()),
             "filtered_features": summary(&self.features(true)),
             "response_maps": { "rows": self.maps.len(), "within_tolerance": within },
+            "phase_3": { "ibsi_1": agreed(1), "ibsi_2": agreed(2) },
             "datasets": self.datasets,
             "maps": self.maps,
+            "agreements": self.agreements,
         })
     }
 
@@ -112,7 +139,48 @@ impl Results {
                 say!("{}", map_tally(kind, &maps))?;
             }
         }
+        for (standard, title) in [
+            (1, "Sarcoma CTs, IBSI 1, phase 3: the value of most teams"),
+            (2, "Sarcoma CTs, IBSI 2, phase 3: the value of most teams"),
+        ] {
+            self.print_agreements(standard, title)?;
+        }
         say!("")
+    }
+
+    /// For each family or filter: rows by the number of teams that agree, and how many of each are met.
+    fn print_agreements(&self, standard: u8, title: &str) -> anyhow::Result<()> {
+        let rows: Vec<&Agreement> =
+            self.agreements.iter().filter(|a| a.standard == standard).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        say!("\n{title}\n  {:<36} {:>6} {:>6} {:>10}", "", "teams", "rows", "within")?;
+        say!("  {}", "─".repeat(67))?;
+        let mut groups: Vec<&str> = Vec::new();
+        for row in &rows {
+            if !groups.contains(&&*row.group) {
+                groups.push(&row.group);
+            }
+        }
+        for group in groups {
+            let own: Vec<_> = rows.iter().filter(|row| row.group == group).collect();
+            let mut counts: Vec<usize> = own.iter().map(|row| row.agreeing).collect();
+            counts.sort_unstable_by_key(|&count| std::cmp::Reverse(count));
+            counts.dedup();
+            for (at, count) in counts.into_iter().enumerate() {
+                let of: Vec<_> = own.iter().filter(|row| row.agreeing == count).collect();
+                let passed = of.iter().filter(|row| row.passed).count();
+                let verdict = match (count >= consensus::TEAMS, passed == of.len()) {
+                    (false, _) => "",
+                    (true, true) => "✓",
+                    (true, false) => "✗",
+                };
+                let name = if at == 0 { group } else { "" };
+                say!("  {name:<36} {count:>6} {:>6} {passed:>10}  {verdict}", of.len())?;
+            }
+        }
+        Ok(())
     }
 
     fn print_failures(&self) -> anyhow::Result<()> {
@@ -122,7 +190,8 @@ impl Results {
             let percent = 100.0 * m.largest_difference;
             format!("response map {}: a voxel differs by {percent:.2} % of the map's range", m.id)
         });
-        let failed: Vec<String> = rows.chain(maps).collect();
+        let short = self.agreements.iter().filter(|a| a.counts() && !a.passed);
+        let failed: Vec<String> = rows.chain(maps).chain(short.map(Agreement::describe)).collect();
         for line in &failed {
             say!("✗ {line}")?;
         }
@@ -150,6 +219,13 @@ impl Results {
         if !self.maps.is_empty() {
             let within = self.maps.iter().filter(|m| m.passed).count();
             line += &format!(", {within} of {} response maps", self.maps.len());
+        }
+        if !self.agreements.is_empty() {
+            let [first, second] = [1, 2].map(|standard| {
+                let rows = self.agreed(standard);
+                format!("{} of {}", rows.iter().filter(|a| a.passed).count(), rows.len())
+            });
+            line += &format!("; phase 3: {first} and {second} values of most teams");
         }
         line
     }

@@ -4,6 +4,7 @@
 //! licence forbids commercial use), nor are the response maps of IBSI 2 (their size does): they are
 //! read from a folder, which has the layout of the IBSI's data sets.
 
+pub mod consensus;
 pub mod maps;
 pub mod reference;
 
@@ -11,7 +12,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use consensus::Agreement;
 pub use maps::{MapComparison, RESPONSE_MAPS, ResponseMap};
+use reference::rows as rows_of;
 pub use reference::{
     DIAGNOSTIC_REFERENCES, Dataset, FEATURE_REFERENCES, FILTER_REFERENCES, Reference,
 };

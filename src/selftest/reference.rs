@@ -234,7 +234,7 @@ pub static FILTER_REFERENCES: LazyLock<Vec<Reference>> = LazyLock::new(|| {
     rows(include_bytes!("ibsi2_phase2_reference.csv")).filter_map(reference).collect()
 });
 
-fn rows<T: for<'de> Deserialize<'de>>(table: &'static [u8]) -> impl Iterator<Item = T> {
+pub(super) fn rows<T: for<'de> Deserialize<'de>>(table: &'static [u8]) -> impl Iterator<Item = T> {
     csv::Reader::from_reader(table)
         .into_deserialize()
         .map(|row| row.expect("embedded tables are well-formed"))

@@ -265,6 +265,13 @@ fn value_field(key: &ColumnKey) -> Field {
 pub(super) fn cells(row: &Row, carried: &[Carried], texts: &[String]) -> Vec<Cell> {
     let identity = Identity::ALL.iter().map(|identity| identity.cell(row));
     let carried = carried.iter().zip(texts).map(|(column, text)| column.cell(text));
-    let facts = row.facts.iter().flat_map(|facts| Fact::ALL.map(|fact| fact.cell(facts)));
+    let has = |region: Region| row.columns().own().any(|column| column.region == region);
+    let facts = Region::ALL.into_iter().filter_map(|region| {
+        let known = row.facts.iter().find(|facts| facts.region == region);
+        // Of a lesion that resampling left nothing of there are no facts, but the table has the columns.
+        let cells = |fact: Fact| known.map_or(Cell::Empty, |facts| fact.cell(facts));
+        (known.is_some() || has(region)).then(|| Fact::ALL.map(cells))
+    });
+    let facts = facts.flatten();
     identity.chain(carried).chain(facts).chain(row.values().iter().map(Cell::from)).collect()
 }
