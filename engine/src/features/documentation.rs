@@ -5,6 +5,27 @@ use std::fmt::Write;
 use super::family::{Aggregation, Family};
 use super::table::{Edge, FEATURES, Feature};
 
+/// What the manual leaves open or undefined, and how it is answered here.
+const CHOICES: &str = "
+Where the manual leaves a choice, or divides 0 by 0:
+
+- The mesh is that of marching cubes at one half of the mask; another table of triangles moves volume, area and \
+what is made of them.
+- Halves are rounded away from 0.
+- The axes of a single voxel are 0 long; skewness and kurtosis of one intensity are missing; of a region of \
+one intensity a fixed number of bins leaves the first level, and no intensity-volume histogram.
+- A matrix of which a feature is undefined has no part in averages, nor has a slice without a voxel of the region.
+- Directions are weighted by their length in mm.
+- The smallest oriented box is looked for among those that share a face with the convex hull, as is usual; a \
+smaller one may share none (one voxel: 8/3 of its volume, where 64/27 is possible).
+- Intensities at an outlier's bound are kept, whatever rounding makes of the bound.
+- Half-way between two voxels, nearest-neighbour interpolation takes the one farther to the left, to the back or \
+up of the patient (SciPy and ITK: the farther along the stored axis). Beyond the image its outermost voxels go on.
+- Of bins of a width in the intensity-volume histogram of a region without a range, the last is the one that \
+the highest intensity lies in.
+
+";
+
 /// The page in Markdown. A test compares it with the file.
 pub fn page() -> String {
     let mut page = String::from(
@@ -27,6 +48,7 @@ pub fn page() -> String {
          where its definition or its processing does (its kurtosis is not less 3, for one).\n",
         FEATURES.len()
     );
+    page.push_str(CHOICES);
     page.push_str("| family | features | aggregations |\n|---|---|---|\n");
     for family in Family::ALL {
         let _ = writeln!(
