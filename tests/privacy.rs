@@ -221,8 +221,16 @@ fn search_below(folder: &Path, secrets: &[(String, Vec<u8>)]) -> usize {
             search(&format!("{name}, unpacked"), &plain, secrets);
         }
         if name.ends_with(".parquet") {
-            let table = Table::read(path).expect("a table");
-            search(&format!("{name}, read"), format!("{:?}", table.entries).as_bytes(), secrets);
+            match Table::read(path) {
+                Ok(table) => {
+                    let read = format!("{:?}", table.entries);
+                    search(&format!("{name}, read"), read.as_bytes(), secrets);
+                }
+                // Which shard has the sound cases depends on the key.
+                Err(e) => {
+                    assert!(e.to_string().contains("has a header and no rows"), "{name}: {e}")
+                }
+            }
         }
         for picture in pictures(&bytes) {
             let text = |kind: &[u8]| picture.windows(4).any(|window| window == kind);
