@@ -111,66 +111,58 @@ fn plan(settings: &str) -> Plan {
 }
 
 fn of_ibsi_1(patient: &str, value: impl Fn(&str) -> Option<Value>) -> Vec<Agreement> {
-    #[derive(Deserialize)]
-    struct Row {
-        patient: String,
-        spreadsheet_tag: String,
-        family: String,
-        consensus_value: Option<f64>,
-        n_agree: usize,
-        n_teams: usize,
-    }
-    rows_of(include_bytes!("ibsi1_phase3_sts_ct.csv"))
-        .filter(|row: &Row| row.patient == patient)
-        .filter_map(|row| {
-            let family = Family::ALL.into_iter().find(|family| family.name() == row.family);
-            let group = family.map_or("processing steps", documentation::heading);
-            let found = value(&row.spreadsheet_tag).and_then(Result::ok);
-            let passed = found.is_some_and(|v| agrees(v, row.consensus_value.unwrap_or(f64::NAN)));
-            Some(Agreement {
-                standard: 1,
-                patient: row.patient,
-                group: group.to_owned(),
-                tag: row.spreadsheet_tag,
-                consensus: row.consensus_value?,
-                agreeing: row.n_agree,
-                teams: row.n_teams,
-                value: found,
-                passed,
-            })
-        })
-        .collect()
+    let agreement = |row: Row| {
+        let family = Family::ALL.into_iter().find(|family| family.name() == row.group);
+        let group = family.map_or("processing steps", documentation::heading);
+        let found = value(&row.tag);
+        row.beside(found, 1, group)
+    };
+    rows(patient, include_bytes!("ibsi1_phase3_sts_ct.csv")).filter_map(agreement).collect()
 }
 
 fn of_ibsi_2(patient: &str, value: impl Fn(&str, &str) -> Option<Value>) -> Vec<Agreement> {
-    #[derive(Deserialize)]
-    struct Row {
-        patient: String,
-        filter_id: String,
-        feature_tag: String,
-        consensus_value: Option<f64>,
-        n_agree: usize,
-        n_teams: usize,
-    }
-    rows_of(include_bytes!("ibsi2_phase3_sts_ct.csv"))
-        .filter(|row: &Row| row.patient == patient)
-        .filter_map(|row| {
-            let number: usize = row.filter_id.parse().expect("1 to 9");
-            let found = value(&row.filter_id, &row.feature_tag).and_then(Result::ok);
-            let passed = found.is_some_and(|v| agrees(v, row.consensus_value.unwrap_or(f64::NAN)));
-            Some(Agreement {
-                standard: 2,
-                patient: row.patient,
-                group: FILTERS[number - 1].to_owned(),
-                tag: row.feature_tag,
-                consensus: row.consensus_value?,
-                agreeing: row.n_agree,
-                teams: row.n_teams,
-                value: found,
-                passed,
-            })
+    let agreement = |row: Row| {
+        let number: usize = row.group.parse().expect("1 to 9");
+        let found = value(&row.group, &row.tag);
+        row.beside(found, 2, FILTERS[number - 1])
+    };
+    rows(patient, include_bytes!("ibsi2_phase3_sts_ct.csv")).filter_map(agreement).collect()
+}
+
+/// A row of either table.
+#[derive(Deserialize)]
+struct Row {
+    patient: String,
+    #[serde(alias = "spreadsheet_tag", alias = "feature_tag")]
+    tag: String,
+    #[serde(alias = "family", alias = "filter_id")]
+    group: String,
+    consensus_value: Option<f64>,
+    n_agree: usize,
+    n_teams: usize,
+}
+
+fn rows(patient: &str, table: &'static [u8]) -> impl Iterator<Item = Row> {
+    rows_of(table).filter(move |row: &Row| row.patient == patient)
+}
+
+impl Row {
+    /// The teams' value beside ours; `None` where they have none.
+    fn beside(self, found: Option<Value>, standard: u8, group: &str) -> Option<Agreement> {
+        let consensus = self.consensus_value?;
+        let value = found.and_then(std::result::Result::ok);
+        Some(Agreement {
+            standard,
+            patient: self.patient,
+            group: group.to_owned(),
+            tag: self.tag,
+            consensus,
+            agreeing: self.n_agree,
+            teams: self.n_teams,
+            value,
+            passed: value.is_some_and(|v| agrees(v, consensus)),
         })
-        .collect()
+    }
 }
 
 fn agrees(value: f64, consensus: f64) -> bool {
